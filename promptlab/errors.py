@@ -1,0 +1,108 @@
+"""The error tree. Each error says what happened (`message`) and what to do next (`hint`), for a person.
+
+LabError                 exit code 1
+├── UsageError           2: the command line, a file or a value is not what it must be
+│   ├── ProfileError     2: a profile, with file and line
+│   └── ConfigError      2: config.yaml, with file and key
+├── StoreError           1: the history can't be read or written
+├── WeightsError         1: the embedded model's weights can't be had
+└── ProviderError        1: one request failed at its endpoint; a value in the run, never its end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+FaultKind = Literal[
+    "auth",  # the key is missing, wrong or not allowed here
+    "no_credit",  # the account can't pay for it
+    "rate_limit",  # too many requests; later may do
+    "overloaded",  # the server can't take more now; later may do
+    "loading",  # a local server still loads the model
+    "param_rejected",  # a parameter's name or value is refused
+    "context_overflow",  # prompt and answer don't fit into the model's context
+    "model_missing",  # no such model at this endpoint
+    "moderation",  # refused for what the prompt says
+    "bad_request",  # any other 4xx
+    "server",  # any other 5xx, or an error inside the stream
+    "connection_refused",  # nobody listens there
+    "connection",  # name not found, TLS, reset, closed in the middle
+    "not_an_api",  # the address answers, but not as a model server (HTML, no event stream)
+    "timeout",  # one of our own limits was reached
+    "unknown",
+]
+
+
+class LabError(Exception):
+    """Anything promptlab can foresee. Shown as one line, and the hint as a second one."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LabError):
+    exit_code = 2
+
+
+class ProfileError(UsageError):
+    pass
+
+
+class ConfigError(UsageError):
+    pass
+
+
+class StoreError(LabError):
+    pass
+
+
+class WeightsError(LabError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one request failed, as a value: it is stored, shown and counted, and holds no key.
+
+    `status` is the HTTP status, or None where no answer came. `retry_after` is in seconds.
+    `param` is the vendor's name of the refused parameter, where the vendor says which.
+    """
+
+    kind: FaultKind
+    message: str
+    hint: str = ""
+    provider: str = ""
+    status: int | None = None
+    code: str | None = None
+    param: str | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+
+    def line(self) -> str:
+        """One line: provider, status and the vendor's own words."""
+        status = f" {self.status}" if self.status is not None else ""
+        where = f"{self.provider}{status}: " if self.provider or status else ""
+        return f"{where}{self.message}"
+
+
+class ProviderError(LabError):
+    """A request that failed at its endpoint. The engine turns it into a Failed event."""
+
+    def __init__(self, fault: Fault, reason: str | None = None) -> None:
+        """`reason` is the finish reason that the vendor gave beside the error, if any."""
+        super().__init__(fault.line(), fault.hint)
+        self.fault = fault
+        self.reason = reason
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else ""
