@@ -1,0 +1,240 @@
+"""Why a request failed: from a status, headers and body, or from a broken connection, to one Fault.
+
+The HTTP status comes first: some vendors send `invalid_request_error` with a 401 and a 402. The body then
+splits what the status can't (a 429 for an empty account is not a rate limit). Field layouts and wordings are
+those of the vendors' error pages and of public reports, November 2026.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from promptlab.errors import Fault, FaultKind
+
+_CREDIT = ("insufficient_quota", "insufficient_user_quota", "credit_balance", "insufficient balance", "billing_error",
+           "insufficient credits", "exceeded your current quota, please check your plan")  # fmt: skip
+_CONTEXT = ("exceed_context_size", "context_length_exceeded", "maximum context length", "prompt is too long")
+_MODEL = ("model_not_found", "no available channel for model", "model_not_available")
+_PARAM = re.compile(
+    r"unsupported (?:value|parameter): '(?P<quoted>[\w.\[\]]+)'"
+    r"|`(?P<ticked>\w+)` (?:is deprecated|may only|is not supported)"
+    r"|^(?P<named>[\w.]+): Extra inputs are not permitted"
+    r"|invalid (?P<invalid>temperature|top_p|n|presence_penalty|frequency_penalty|max_tokens|seed)\b"
+    r"|does not support (?P<think>thinking)",
+    re.IGNORECASE,
+)
+_RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+_LONGEST = 300  # characters of a vendor's message that are shown; the rest adds nothing to one line
+
+
+def from_response(
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *,
+    model: str = "", key_name: str | None = None, base_url: str = "",
+) -> Fault:  # fmt: skip
+    """The fault behind an HTTP answer that is no stream. `headers` are read case-insensitively."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    text = body.decode("utf-8", "replace").strip()
+    error = parse_error(text)
+    if error is None and (text[:1] == "<" or "html" in lower.get("content-type", "")):
+        return _not_an_api(provider, status, text, base_url)
+    message, code, kind_name, param = error or (text[:_LONGEST] or "no message", None, None, None)
+    kind = _kind(status, f"{code} {kind_name} {message}".lower())
+    if kind == "param_rejected" or (status in (400, 422) and (param or _PARAM.search(message))):
+        kind, param = _parameter(kind, message, param)
+    delay = _retry_after(lower, text)
+    hint = _hint(kind, model=model, key_name=key_name, delay=delay, param=param)
+    retryable = _retryable(kind, status)
+    return Fault(kind, one_line(message), hint, provider, status, code or kind_name, param, retryable, delay)
+
+
+def from_stream(provider: str, error: object, *, model: str = "", key_name: str | None = None) -> Fault:
+    """The fault that a vendor reports inside a stream that began well: `{"error": …}`."""
+    message, code, kind_name, param = parse_error(json.dumps({"error": error})) or (str(error), None, None, None)
+    status = int(code) if code and code.isdigit() else None
+    kind = _kind(status or 500, f"{code} {kind_name} {message}".lower())
+    return Fault(kind, one_line(message), _hint(kind, model=model, key_name=key_name), provider, status,
+                 code or kind_name, param, _retryable(kind, status or 500))  # fmt: skip
+
+
+def from_connection(provider: str, error: BaseException, *, base_url: str = "") -> Fault:
+    """The fault behind a connection that failed or broke: refused, name not found, TLS, reset."""
+    chain = _chain(error)
+    host = base_url or provider
+    if any(isinstance(e, ConnectionRefusedError) or getattr(e, "errno", None) == errno.ECONNREFUSED for e in chain):
+        hint = "start the server there, or give the right --base-url"
+        return Fault("connection_refused", f"nothing listens at {host}", hint, provider)
+    if any(isinstance(e, socket.gaierror) for e in chain):
+        return Fault("connection", f"the name in {host} can't be found", "check the address and the network", provider)
+    if any(isinstance(e, ssl.SSLError) for e in chain):
+        detail = next(str(e) for e in chain if isinstance(e, ssl.SSLError))
+        hint = "is it https? a company proxy's certificate goes into SSL_CERT_FILE"
+        return Fault("connection", one_line(f"TLS failed at {host}: {detail}"), hint, provider)
+    if any(isinstance(e, TimeoutError) for e in chain):
+        return Fault("timeout", f"no connection to {host} in time", "check the network, or try again", provider,
+                     retryable=True)  # fmt: skip
+    detail = next((str(e) for e in chain if str(e)), type(error).__name__)
+    return Fault("connection", one_line(f"the connection to {host} broke: {detail}"), "try again", provider,
+                 retryable=True)  # fmt: skip
+
+
+def not_a_stream(provider: str, status: int, content_type: str, text: str, base_url: str) -> Fault:
+    """The endpoint answered 200 with something that is neither a stream nor a chat completion."""
+    if "<" in text[:1] or "html" in content_type:
+        return _not_an_api(provider, status, text, base_url)
+    return Fault("not_an_api", one_line(f"{base_url} answered with {content_type or 'no type'}: {text[:80]}"),
+                 "is the base URL right? most end in /v1", provider, status)  # fmt: skip
+
+
+def parse_error(text: str) -> tuple[str, str | None, str | None, str | None] | None:
+    """(message, code, type, param) out of any vendor's error body, or None where it is none."""
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(value, list) and value:  # Gemini wraps it into an array now and then
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    error = value.get("error", value.get("detail", value.get("message")))
+    if error is None:
+        return None
+    if not isinstance(error, dict):  # Ollama: a bare string
+        return _text(error), None, None, None
+    message = _text(error.get("message") or error)
+    raw = error.get("metadata", {}).get("raw") if isinstance(error.get("metadata"), dict) else None
+    if isinstance(raw, str) and raw:  # OpenRouter says "Provider returned error" and keeps the reason here
+        message = f"{message}: {raw}"
+    code, kind, param = (error.get(name) for name in ("code", "type", "param"))
+    if code is None or (isinstance(code, int) and error.get("status")):
+        code = error.get("status", code)
+    return message, _maybe(code), _maybe(kind), _maybe(param)
+
+
+def one_line(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _maybe(value: object) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+def _kind(status: int, words: str) -> FaultKind:
+    if any(word in words for word in _MODEL) or (status == 404 and "model" in words):
+        return "model_missing"
+    if any(word in words for word in _CREDIT) and "resource_exhausted" not in words:
+        return "no_credit"
+    if any(word in words for word in _CONTEXT):
+        return "context_overflow"
+    if "loading model" in words:
+        return "loading"
+    if "overloaded" in words or status == 529:
+        return "overloaded"
+    if "moderation" in words or "flagged" in words:
+        return "moderation"
+    match status:
+        case 401 | 403:
+            return "auth"
+        case 402:
+            return "no_credit"
+        case 404:
+            return "not_an_api"
+        case 408:
+            return "timeout"
+        case 429:
+            return "rate_limit"
+        case 503:
+            return "overloaded"
+        case _ if 400 <= status < 500:
+            return "bad_request"
+        case _:
+            return "server"
+
+
+def _parameter(kind: FaultKind, message: str, param: str | None) -> tuple[FaultKind, str | None]:
+    if kind not in ("bad_request", "param_rejected"):
+        return kind, param
+    found = _PARAM.search(message)
+    name = next((value for value in found.groupdict().values() if value), None) if found else None
+    if name == "thinking":
+        name = "think"
+    return ("param_rejected", name or param) if found else (kind, param)
+
+
+def _retryable(kind: FaultKind, status: int) -> bool:
+    if kind in ("rate_limit", "overloaded", "loading", "timeout"):
+        return True
+    return kind == "server" and status in _RETRY_STATUS
+
+
+def _hint(
+    kind: FaultKind, *, model: str = "", key_name: str | None = None, delay: float | None = None,
+    param: str | None = None,
+) -> str:  # fmt: skip
+    match kind:
+        case "auth":
+            return f"check the key in {key_name}" if key_name else "check the key of this endpoint"
+        case "no_credit":
+            return "top up the account, or choose another endpoint"
+        case "rate_limit":
+            return f"try again in {delay:g} s" if delay else "try again later, or with fewer requests at once (--jobs)"
+        case "overloaded" | "loading" | "timeout":
+            return f"try again in {delay:g} s" if delay else "try again in a moment"
+        case "param_rejected":
+            return f"leave out {param} for this model" if param else "leave out the parameter for this model"
+        case "context_overflow":
+            return "shorten the prompt, or choose a model with a larger context"
+        case "model_missing":
+            return f"check the name '{model}'" if model else "check the model's name"
+        case "moderation":
+            return "the endpoint refuses this prompt; reword it or choose another model"
+        case "not_an_api":
+            return "is the base URL right? most end in /v1"
+        case "server":
+            return "the fault is at the endpoint; try again later"
+        case _:
+            return "see what the endpoint says, and --dry-run for what is sent"
+
+
+def _not_an_api(provider: str, status: int, text: str, base_url: str) -> Fault:
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    words = one_line(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))[:80] or "an empty page"
+    gateway = status in (502, 503, 504, 520, 522, 524)
+    hint = "a gateway in between failed; try again" if gateway else "is the base URL right? most end in /v1"
+    message = f"{base_url or provider} answered with a web page, not as a model server: {words}"
+    return Fault("server" if gateway else "not_an_api", message, hint, provider, status, retryable=gateway)
+
+
+def _retry_after(headers: Mapping[str, str], text: str) -> float | None:
+    """Seconds to wait: `retry-after-ms`, `retry-after`, or Gemini's RetryInfo in the body."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    found = re.search(r'"retryDelay"\s*:\s*"([\d.]+)s"', text)
+    return float(found.group(1)) if found else None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and all that caused it, groups opened."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        e = todo.pop()
+        if e is None or e in found:
+            continue
+        found.append(e)
+        todo += [e.__cause__, e.__context__, getattr(e, "os_error", None)]
+        todo += list(getattr(e, "exceptions", ()))
+    return found
