@@ -1,0 +1,244 @@
+"""The command line: argv to a plan, to the engine, to sinks; errors to stderr and an exit code.
+
+Nothing heavy is imported here: `promptlab --help` is held under a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from promptlab import __version__
+from promptlab.errors import LabError
+from promptlab.params import PARAMETERS
+
+CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED = 130, 4, 3, 1
+
+app = typer.Typer(
+    name="promptlab",
+    help="Send one prompt to many models at once and see thinking and answers apart, side by side, live.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich help costs 70 ms of every start
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _with_parameters(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each declared parameter, gathered in its `parameters` argument."""
+    signature = inspect.signature(function, eval_str=True)
+    kept = [p for p in signature.parameters.values() if p.name != "parameters"]
+    options = []
+    for parameter in PARAMETERS.values():
+        flags = [f"--{parameter.name.replace('_', '-')}", *([parameter.flag] if parameter.flag else [])]
+        text = f"{parameter.help} ({parameter.range_text()})"
+        info = typer.Option(*flags, help=text, metavar="VALUES", show_default=False)
+        kind = list[str] if parameter.kind == "texts" else str
+        options.append(
+            inspect.Parameter(
+                parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+            )
+        )
+
+    def command(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) or [] for name in PARAMETERS}
+        pairs = [
+            (name, text) for name, texts in given.items() for text in ([texts] if isinstance(texts, str) else texts)
+        ]
+        function(**arguments, parameters=pairs)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__signature__ = inspect.Signature([*kept, *options])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in [*kept, *options]}
+    return command
+
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", "-m", metavar="TARGET", help="ENDPOINT/MODEL, local, or local:FILE.gguf; repeat it for "
+                 "more; own settings: -m 'local?temperature=0.2'", show_default=False),
+]  # fmt: skip
+RunNumber = Annotated[int | None, typer.Argument(help="A run's number; the last one without it.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+HideThinking = Annotated[bool, typer.Option("--hide-thinking", "-R", help="Don't show thinking traces.")]
+Usage = Annotated[bool, typer.Option("--usage", "-u", help="Show all token counts and the cost.")]
+Format = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text, md, json or jsonl.",
+                                            show_default=False)]  # fmt: skip
+Plain = Annotated[bool, typer.Option("--plain", help="Append-only lines; nothing is repainted.")]
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Into a pipe or file: the answer's bytes as they came.")]
+NoSave = Annotated[bool, typer.Option("--no-save", help="Keep nothing in the history.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Requests at once, in all.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", show_default=False,
+                                               help="The most that one request may take.")]  # fmt: skip
+TimeoutFirst = Annotated[float, typer.Option("--timeout-first", min=0.1, metavar="SECONDS",
+                                             help="The longest wait for the first sign of life.")]  # fmt: skip
+TimeoutSilence = Annotated[float, typer.Option("--timeout-silence", min=0.1, metavar="SECONDS",
+                                               help="The longest silence after it.")]  # fmt: skip
+Offline = Annotated[bool, typer.Option("--offline", help="Don't fetch the embedded model's weights.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print exactly what would be sent; send nothing.")]
+
+
+@app.command()
+@_with_parameters
+def ask(
+    prompt: Annotated[str | None, typer.Argument(help="What is asked. What comes by stdin is its context.",
+                                                 show_default=False)] = None,
+    model: Models = None,
+    base_url: Annotated[str | None, typer.Option("--base-url", metavar="URL", show_default=False,
+                        help="Any OpenAI-compatible server, for the targets of this command.")] = None,
+    key_env: Annotated[str | None, typer.Option("--key-env", metavar="NAME", show_default=False,
+                       help="The environment variable with its key.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
+                       help="A profile's name or file.")] = None,
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", show_default=False,
+                   help="A variable of the profile; repeat it for more.")] = None,
+    system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
+                      help="System prompt.")] = None,
+    file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
+                    help="A text file as context; repeat it for more.")] = None,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
+                      help="Any parameter; body.NAME=JSON for a field that only this server knows.")] = None,
+    hide_thinking: HideThinking = False,
+    quiet: Quiet = False,
+    usage: Usage = False,
+    format: Format = None,
+    plain: Plain = False,
+    color: Color = "auto",
+    raw: Raw = False,
+    no_save: NoSave = False,
+    dry_run: DryRun = False,
+    jobs: Jobs = 64,
+    timeout: Timeout = None,
+    timeout_first: TimeoutFirst = 600.0,
+    timeout_silence: TimeoutSilence = 300.0,
+    offline: Offline = False,
+    *,
+    parameters: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    """Send one prompt to every target at once; several values of a parameter (-t 0.2,1.3) make a pane each."""
+    from promptlab.cli.ask import Asked, ask
+    from promptlab.cli.output import Output
+    from promptlab.engine import Limits
+
+    output = Output(format, plain, color, raw, hide_thinking, quiet, usage)
+    limits = Limits(jobs=jobs, first=timeout_first, silence=timeout_silence, total=timeout)
+    asked = Asked(
+        prompt, model or [], base_url, key_env, profile, var or [], system, file or [], option or [], parameters
+    )
+    _exit(ask(asked, output, limits, save=not no_save, dry_run=dry_run, offline=offline))
+
+
+@app.command()
+def runs(
+    count: Annotated[int, typer.Option("--count", "-n", min=0, help="How many, newest first; 0 for all.")] = 20,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text or json.",
+                                               show_default=False)] = None,
+    color: Color = "auto",
+) -> None:  # fmt: skip
+    """List past runs, newest first."""
+    from promptlab.cli import history
+
+    _exit(history.runs(count, format, color))
+
+
+@app.command()
+def show(
+    run: RunNumber = None,
+    hide_thinking: HideThinking = False,
+    usage: Usage = False,
+    format: Format = None,
+    plain: Plain = False,
+    color: Color = "auto",
+    raw: Raw = False,
+) -> None:  # fmt: skip
+    """Show a past run, through the same renderers as when it ran."""
+    from promptlab.cli import history
+    from promptlab.cli.output import Output
+
+    _exit(history.show(run, Output(format, plain, color, raw, hide_thinking, False, usage)))
+
+
+@app.command()
+def rerun(
+    run: Annotated[
+        int | None, typer.Argument(help="A run's number; the last one without it.", show_default=False)
+    ] = None,
+    hide_thinking: HideThinking = False,
+    quiet: Quiet = False,
+    usage: Usage = False,
+    format: Format = None,
+    plain: Plain = False,
+    color: Color = "auto",
+    raw: Raw = False,
+    no_save: NoSave = False,
+    dry_run: DryRun = False,
+    jobs: Jobs = 64,
+    timeout: Timeout = None,
+    timeout_first: TimeoutFirst = 600.0,
+    timeout_silence: TimeoutSilence = 300.0,
+    offline: Offline = False,
+) -> None:
+    """Send a past run's requests again, exactly as they were."""
+    from promptlab.cli import history
+    from promptlab.cli.output import Output
+    from promptlab.engine import Limits
+
+    output = Output(format, plain, color, raw, hide_thinking, quiet, usage)
+    limits = Limits(jobs=jobs, first=timeout_first, silence=timeout_silence, total=timeout)
+    _exit(history.rerun(run, output, limits, save=not no_save, dry_run=dry_run, offline=offline))
+
+
+@app.command()
+def path() -> None:
+    """Print where things are kept."""
+    from promptlab.config import places, shipped_profiles
+
+    where = places()
+    kept = {"history": where.database, "config": where.settings, "profiles": where.config / "profiles",
+            "shipped": shipped_profiles(), "cache": where.cache}  # fmt: skip
+    for name, place in kept.items():
+        typer.echo(f"{name:9} {place}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"promptlab {__version__}")
+        raise typer.Exit
+
+
+def _exit(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The entry point: every foreseeable error is one line and what to do, with its exit code."""
+    try:
+        app()
+    except LabError as error:
+        complain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        sys.exit(CANCELLED)
+    except BrokenPipeError:  # whoever read us has left; what ran is in the history
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ALL_FAILED)
+
+
+def complain(error: LabError) -> None:
+    """An error on stderr: what happened, and what to do next."""
+    from promptlab.render.sanitise import clean_line
+
+    sys.stderr.write(f"promptlab: {clean_line(error.message)}\n")
+    if error.hint:
+        sys.stderr.write(f"  → {clean_line(error.hint)}\n")

@@ -1,0 +1,103 @@
+"""`promptlab runs`, `show` and `rerun`: the history through the same plans, events and renderers as a live run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+
+from promptlab import config
+from promptlab.cli.ask import carry_out, costing, endpoints_of
+from promptlab.cli.output import Output, console
+from promptlab.engine import Limits
+from promptlab.errors import UsageError
+from promptlab.events import Cancelled, Stamped
+from promptlab.plan import Run
+from promptlab.providers.catalog import Endpoint
+from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit
+from promptlab.store import Store, Summary
+from promptlab.transcript import Transcript
+
+
+def runs(count: int, format: str | None, color: str) -> int:
+    if format not in (None, "text", "json", "jsonl"):
+        raise UsageError(f"--format: '{format}' is not one of text, json, jsonl")
+    store = Store(config.places().database)
+    try:
+        found = store.runs(count or None)
+    finally:
+        store.close()
+    if format in ("json", "jsonl"):
+        items = [_item(summary) for summary in found]
+        for item in items if format == "jsonl" else [items]:
+            sys.stdout.write(json.dumps(item, ensure_ascii=True) + "\n")
+        return 0
+    if not found:
+        sys.stderr.write('no runs yet: promptlab ask "…" -m local\n')
+        return 0
+    out = console(color)
+    width = out.width if sys.stdout.isatty() else 200
+    for summary in found:
+        out.print(fit(_line(summary), width))
+    return 0
+
+
+def _item(summary: Summary) -> dict[str, object]:
+    return {"id": summary.id, "created": summary.created, "state": summary.state, "prompt": summary.prompt,
+            "profile": summary.profile, "targets": list(dict.fromkeys(summary.targets)),
+            "cells": len(summary.states), "states": list(summary.states)}  # fmt: skip
+
+
+def _line(summary: Summary) -> str:
+    targets = ", ".join(dict.fromkeys(map(clean_line, summary.targets)))
+    done = summary.states.count("done")
+    tally = f"{done}/{len(summary.states)}" if done < len(summary.states) or summary.state != "done" else f"{done}"
+    state = "" if summary.state == "done" else f" {summary.state}"
+    prompt = clean_line(summary.prompt)
+    profile = f" [{clean_line(summary.profile)}]" if summary.profile else ""
+    return f"{summary.id:>5}  {summary.created[:16].replace('T', ' ')}  {tally:>5}{state}  {targets}{profile}  {prompt}"
+
+
+def show(id: int | None, output: Output) -> int:
+    store = Store(config.places().database)
+    try:
+        run = store.run(id)
+        assert run.id is not None
+        events = _ended(run, list(store.events(run.id)))
+    finally:
+        store.close()
+    last = max((stamped.at for stamped in events), default=0.0)
+    view = output.view(run, costing(_endpoints(run)), lambda: last)
+    for stamped in events:
+        view(stamped)
+    view.start()
+    view.close(run.state)
+    return 0
+
+
+def _ended(run: Run, events: list[Stamped]) -> list[Stamped]:
+    """The events, with an end for every cell: one whose process was killed has none of its own."""
+    cells = {cell.index: Transcript() for cell in run.plan.cells}
+    for number, at, event in events:
+        cells[number].apply(at, event)
+    at = max((stamped.at for stamped in events), default=0.0)
+    open_ = [number for number, said in cells.items() if not said.ending]
+    return [*events, *(Stamped(number, at, Cancelled(run.state)) for number in open_)]
+
+
+def _endpoints(run: Run) -> Mapping[str, Endpoint]:
+    """What is known of the run's endpoints today; an endpoint that is gone doesn't keep a run from being seen."""
+    with suppress(UsageError):
+        return endpoints_of(run.plan, config.places())
+    return {}
+
+
+def rerun(id: int | None, output: Output, limits: Limits, *, save: bool, dry_run: bool, offline: bool) -> int:
+    store = Store(config.places().database)
+    try:
+        run = store.run(id)
+    finally:
+        store.close()
+    return carry_out(run.plan, output, limits, save=save, dry_run=dry_run, offline=offline)

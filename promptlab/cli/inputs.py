@@ -1,0 +1,64 @@
+"""What the user gives beside the arguments: stdin and files, as text or as a clear refusal."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from pathlib import Path
+
+from promptlab.errors import UsageError
+
+LARGEST = 10_000_000  # bytes of context; no model takes more, and a mistaken path may be a disk image
+PATIENCE = 1.0  # seconds after which a silent stdin is worth a word
+
+
+def stdin_text() -> str:
+    """What is piped in, or an empty string where stdin is a terminal or nothing at all. Raises UsageError."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return ""
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
+        return ""
+    if not stat.S_ISREG(mode) and not select.select([sys.stdin], [], [], PATIENCE)[0]:
+        sys.stderr.write("promptlab: waiting for stdin; give </dev/null if there is none\n")
+    try:
+        raw = sys.stdin.buffer.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"stdin can't be read: {error.strerror}", "give a file with -f instead") from None
+    return _text(raw, "stdin")
+
+
+def file_text(name: str) -> str:
+    """A text file's content. Raises UsageError for what is no readable text."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder", "give a file; several with -f each")
+    try:
+        with path.open("rb") as file:
+            return _text(file.read(LARGEST + 1), name)
+    except OSError as error:
+        raise UsageError(f"{name} can't be read: {error.strerror}", "check the path") from None
+
+
+def _text(raw: bytes, name: str) -> str:
+    if len(raw) > LARGEST:
+        raise UsageError(f"{name} is larger than {LARGEST // 1_000_000} MB", "give the part that matters")
+    if b"\0" in raw:
+        raise UsageError(f"{name} is binary, not text", "a model reads text: convert it first")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = "for older Chinese files: iconv -f GB18030 -t UTF-8"
+        raise UsageError(f"{name} is not UTF-8 text (byte {error.start})", hint) from None
+
+
+def check_argument(text: str, what: str) -> str:
+    """A text from the command line, which may hold bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is not valid UTF-8 text", "check the terminal's encoding") from None
+    return text

@@ -1,0 +1,110 @@
+"""Which renderers a run gets, by what stdout is and what the user asked for; and the timer that drives them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from promptlab.errors import UsageError, nearest
+from promptlab.events import Stamped
+from promptlab.plan import Run
+from promptlab.render.plain import Answers, Lines, Notes, Records
+from promptlab.render.record import Costing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMATS = ("text", "md", "json", "jsonl")
+COLORS = ("auto", "always", "never")
+
+
+class View(Protocol):
+    """A renderer as a run drives it."""
+
+    def __call__(self, stamped: Stamped) -> None: ...
+    def start(self) -> None: ...
+    def refresh(self) -> None: ...
+    def close(self, state: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How the user wants to see a run. Raises UsageError for a word that is none of the known ones."""
+
+    format: str | None
+    plain: bool
+    color: str
+    raw: bool
+    hide_thinking: bool
+    quiet: bool
+    usage: bool
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("--format", self.format, FORMATS), ("--color", self.color, COLORS)):
+            if value is not None and value not in known:
+                raise UsageError(f"{name}: '{value}' is not one of {', '.join(known)}", nearest(value, known))
+
+    @property
+    def live(self) -> bool:
+        """Whether panes are painted: a terminal that can be, and nobody who asked otherwise."""
+        return self.format is None and sys.stdout.isatty() and not self.quiet and not self.appends
+
+    @property
+    def appends(self) -> bool:
+        """A terminal that must not be repainted."""
+        set_ = any(os.environ.get(name) for name in ("CI", "PROMPTLAB_PLAIN"))
+        return self.plain or set_ or os.environ.get("TERM") == "dumb"
+
+    def view(self, run: Run, costing: Costing, now: Callable[[], float]) -> View:
+        thinking = not self.hide_thinking
+        if self.live:
+            from promptlab.render.live import Panes
+
+            panes = Panes(run, console(self.color), costing, now, thinking=thinking)
+            return _Timed(panes, panes.start, panes.refresh, lambda state: panes.close())
+        notes = Notes(run.plan, sys.stderr, costing, thinking=thinking, quiet=self.quiet, usage=self.usage)
+        if self.format in ("json", "jsonl", "md"):
+            records = Records(run, sys.stdout, notes, costing, self.format, thinking=thinking)  # type: ignore[arg-type]
+            return _Timed(records, close=records.close)
+        if sys.stdout.isatty() and self.format is None and not self.quiet:
+            return _Timed(Lines(run.plan, sys.stdout, notes, thinking=thinking))
+        return _Timed(Answers(run.plan, sys.stdout, notes, raw=self.raw and not sys.stdout.isatty()))
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(slots=True)
+class _Timed:
+    """A sink with what a run calls around it."""
+
+    sink: Callable[[Stamped], None]
+    start: Callable[[], None] = _nothing
+    refresh: Callable[[], None] = _nothing
+    close: Callable[[str], None] = lambda state: None
+
+    def __call__(self, stamped: Stamped) -> None:
+        self.sink(stamped)
+
+
+def console(color: str) -> Console:
+    """A rich console on stdout that interprets nothing in what it prints."""
+    from rich.console import Console
+
+    force = {"auto": None, "always": True, "never": None}[color]
+    return Console(
+        file=sys.stdout, force_terminal=force, no_color=True if color == "never" else None, markup=False,
+        highlight=False, emoji=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+async def tick(period: float, call: Callable[[], None]) -> None:
+    """Call `call` every `period` seconds until cancelled."""
+    while True:
+        await asyncio.sleep(period)
+        call()

@@ -1,0 +1,128 @@
+"""What is true of a cell at a moment, as short words: the line under every pane, the same in every renderer."""
+
+from __future__ import annotations
+
+from promptlab.errors import Fault
+from promptlab.metrics import Cost, rate, timing, tokens
+from promptlab.render.sanitise import clean_line
+from promptlab.transcript import Transcript
+
+SEPARATOR = " · "
+# Finish reasons that say no more than "it is done", by vendor.
+_ORDINARY = {"stop", "end_turn", "STOP", "completed", "eos", "stop_sequence"}
+_LENGTH = {"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"}
+
+
+def state(cell: Transcript, now: float) -> str:
+    """One or two words on what the cell does at `now` (seconds since the run began)."""
+    times = timing(cell, now)
+    match cell.state:
+        case "queued":
+            return "queued"
+        case "connecting" | "waiting":
+            return f"{cell.state} {seconds(times.total)}"
+        case "thinking":
+            return f"thinking {seconds(times.thinking)}"
+        case "answering":
+            return f"answering {seconds(times.answer)}"
+        case "retrying":
+            return f"retrying after: {clean_line(cell.retried[-1].line())}"
+        case "done":
+            return "done"
+        case "incomplete" | "failed" | "cancelled":
+            return cell.state
+
+
+def ending(cell: Transcript) -> str:
+    """Why the cell ended as it did, where there is anything to say; an empty string for an ordinary end."""
+    reason = clean_line(cell.finish_reason or "")
+    if cell.fault is not None:
+        return ""  # said in a line of its own
+    if cell.state == "cancelled":
+        return "cancelled: what had arrived is kept"
+    if cell.cut_thinking:
+        return f"cut while thinking ({reason or 'no finish reason'}): no answer came"
+    if cell.state == "incomplete":
+        return (
+            f"not complete: {f'the endpoint says {reason}' if reason else 'the stream ended without a finish reason'}"
+        )
+    if cell.finish_reason in _LENGTH:
+        return f"cut at the token limit ({reason})"
+    if not cell.answer and cell.state == "done":
+        return f"an empty answer ({reason})"
+    return "" if cell.finish_reason in _ORDINARY else f"finish reason: {reason}"
+
+
+def facts(cell: Transcript, cost: Cost) -> list[str]:
+    """The facts of a cell that has ended, the most telling first."""
+    times, count, speed = timing(cell), tokens(cell), rate(cell)
+    about, answer_about = "≈" * count.estimated, "≈" * count.answer_estimated
+    found = []
+    if times.first_thought is not None:
+        found.append(f"first thought {seconds(times.first_thought)}")
+    if times.first_answer is not None:
+        found.append(f"first answer {seconds(times.first_answer)}")
+    if times.thinking is not None:
+        tally = f" ({answer_about}{count.thinking} tok)" if count.thinking else ""
+        found.append(f"thinking {seconds(times.thinking)}{tally}")
+    elif cell.trace in ("hidden", "withheld"):
+        tally = f" {count.thinking} tok" if count.thinking else ""
+        found.append(f"thinking {cell.trace}{tally}")
+    if times.answer is not None:
+        found.append(f"answer {seconds(times.answer)}")
+    if times.first_answer is None and times.total is not None:
+        found.append(f"total {seconds(times.total)}")
+    if count.output is not None:
+        found.append(f"{about}{count.output} tok" + (" (litellm's count)" if _through_litellm(cell) else ""))
+    if speed is not None:
+        found.append(f"{answer_about}{speed:.3g} tok/s")
+    found.append(money(cost))
+    if cell.attempts > 1:
+        found.append(f"attempt {cell.attempts}")
+    return [fact for fact in found if fact]
+
+
+def usage(cell: Transcript, cost: Cost) -> str:
+    """Everything that is counted, on one line (`--usage`)."""
+    given = cell.usage
+    if given is None:
+        count = tokens(cell)
+        guess = f"about {count.output} output tokens by our own estimate" if count.output else "nothing was counted"
+        return f"the endpoint gave no token counts; {guess}"
+    names = (("input", given.input), ("cached", given.cached), ("output", given.output), ("thinking", given.thinking),
+             ("billed output", given.billed))  # fmt: skip
+    counted = [f"{name} {'unknown' if value is None else value}" for name, value in names]
+    return SEPARATOR.join([*counted, money(cost) or "not billed", f"counted by {given.source}"])
+
+
+def money(cost: Cost) -> str:
+    match cost.reason:
+        case "reported" | "computed":
+            assert cost.usd is not None
+            return f"${cost.usd:.2g}" if cost.usd < 0.01 else f"${cost.usd:.4f}".rstrip("0")
+        case "local":
+            return "no price: local"
+        case "unknown price":
+            return "price unknown"
+        case "no token count":
+            return "cost unknown: no token count"
+        case "not answered":
+            return ""
+
+
+def fault_lines(fault: Fault) -> list[str]:
+    """One line on what happened, and one on what to do."""
+    lines = [clean_line(fault.line())]
+    return [*lines, f"→ {clean_line(fault.hint)}"] if fault.hint else lines
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "0.0 s"
+    if value >= 100:
+        return f"{value:.0f} s"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def _through_litellm(cell: Transcript) -> bool:
+    return cell.usage is not None and cell.usage.source == "litellm"
