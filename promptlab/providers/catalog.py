@@ -7,7 +7,6 @@ import os
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +83,15 @@ def _endpoint(doc: Document, name: str, entry: dict[str, Any], above: tuple[str,
 
 def check_url(url: str, where: str) -> None:
     """Raise ConfigError where `url` is no http(s) address."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its partner, a port that is no port
+        usable = False
+    if not usable:
         raise ConfigError(f"{where}: '{url}' is no base URL", "write it as http://HOST:PORT/v1")
+    if parts.username or parts.password or parts.query:  # it would be kept in the history with the run
+        raise ConfigError(f"{where}: an address is no place for a key", "name the key's variable: --key-env, or key:")
 
 
 def resolve(
@@ -114,6 +119,8 @@ def resolve(
 
 def _litellm_names() -> list[str]:
     """Provider prefixes that litellm knows, read from the file that it ships, without importing it."""
+    from importlib import metadata  # 15 ms, for names that are not ours only
+
     try:
         files = metadata.files("litellm") or []
         file = next(f for f in files if f.name == "provider_endpoints_support_backup.json" and len(f.parts) == 2)

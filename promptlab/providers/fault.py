@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import re
 import socket
 import ssl
@@ -29,6 +30,8 @@ _PARAM = re.compile(
     r"|does not support (?P<think>thinking)",
     re.IGNORECASE,
 )
+# Finish reasons that say that the vendor broke off: what came is not complete (DeepSeek, GLM, OpenRouter).
+BROKEN_OFF = {"insufficient_system_resource", "network_error", "error", "aborted"}
 _RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _LONGEST = 300  # characters of a vendor's message that are shown; the rest adds nothing to one line
 
@@ -56,7 +59,7 @@ def from_response(
 def from_stream(provider: str, error: object, *, model: str = "", key_name: str | None = None) -> Fault:
     """The fault that a vendor reports inside a stream that began well: `{"error": …}`."""
     message, code, kind_name, param = parse_error(json.dumps({"error": error})) or (str(error), None, None, None)
-    status = int(code) if code and code.isdigit() else None
+    status = int(code) if code and re.fullmatch(r"[1-5]\d\d", code, re.ASCII) else None
     kind = _kind(status or 500, f"{code} {kind_name} {message}".lower())
     return Fault(kind, one_line(message), _hint(kind, model=model, key_name=key_name), provider, status,
                  code or kind_name, param, _retryable(kind, status or 500))  # fmt: skip
@@ -95,7 +98,7 @@ def parse_error(text: str) -> tuple[str, str | None, str | None, str | None] | N
     """(message, code, type, param) out of any vendor's error body, or None where it is none."""
     try:
         value: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(value, list) and value:  # Gemini wraps it into an array now and then
         value = value[0]
@@ -219,11 +222,26 @@ def _retry_after(headers: Mapping[str, str], text: str) -> float | None:
     """Seconds to wait: `retry-after-ms`, `retry-after`, or Gemini's RetryInfo in the body."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * unit)
+            seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    if (seconds_left := _until(headers)) is not None:
+        return seconds_left
     found = re.search(r'"retryDelay"\s*:\s*"([\d.]+)s"', text)
     return float(found.group(1)) if found else None
+
+
+def _until(headers: Mapping[str, str]) -> float | None:
+    """Seconds to a `retry-after` that is a date (RFC 9110, 10.2.3), by the server's own clock."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait = parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return max(0.0, wait.total_seconds())
 
 
 def _chain(error: BaseException) -> list[BaseException]:

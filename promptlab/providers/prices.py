@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 _FILE = "model_prices_and_context_window_backup.json"
@@ -20,7 +19,6 @@ class Price:
     input: float
     output: float
     cached: float | None = None
-    source: str = ""
 
 
 def lookup(endpoint: str, model: str) -> Price | None:
@@ -34,17 +32,27 @@ def lookup(endpoint: str, model: str) -> Price | None:
     return None
 
 
+def homes(model: str) -> list[str]:
+    """Endpoints of ours that the list knows a model of this very name at."""
+    found = _list().get(model)
+    provider = found.get("litellm_provider") if isinstance(found, dict) else None
+    ours = {prefix: name for name, prefix in _PREFIXES.items()}
+    return [ours.get(provider, provider)] if isinstance(provider, str) else []
+
+
 def _price(entry: dict[str, Any]) -> Price | None:
     asked, written = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
     if not isinstance(asked, (int, float)) or not isinstance(written, (int, float)):
         return None
     cached = entry.get("cache_read_input_token_cost")
     known = float(cached) if isinstance(cached, (int, float)) else None
-    return Price(float(asked), float(written), known, f"litellm {_version()}")
+    return Price(float(asked), float(written), known)
 
 
 @cache
 def _list() -> dict[str, Any]:
+    from importlib import metadata
+
     try:
         files = metadata.files("litellm") or []
         file = next(f for f in files if f.name == _FILE and len(f.parts) == 2)
@@ -52,7 +60,3 @@ def _list() -> dict[str, Any]:
     except (metadata.PackageNotFoundError, StopIteration, OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _version() -> str:
-    return metadata.version("litellm")

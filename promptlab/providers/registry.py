@@ -57,8 +57,9 @@ class Registry:
             from promptlab.providers.litellm_road import LiteLLMRoad
 
             road: Provider = LiteLLMRoad(
-                endpoint.name, endpoint.litellm, base_url=endpoint.base_url or None, key=key, slots=endpoint.slots
-            )
+                endpoint.name, endpoint.litellm, base_url=endpoint.base_url or None, key=key, key_name=endpoint.key,
+                slots=endpoint.slots, tags=cast(Mode, tags),
+            )  # fmt: skip
         else:
             road = OpenAIChat(
                 endpoint.name, endpoint.base_url, self._pool, key=key, key_name=endpoint.key, slots=endpoint.slots,

@@ -1,0 +1,47 @@
+"""Each vendor's usage block as one Usage. What a block does not say is None.
+
+`billed` is total - prompt where a total is given: it holds the thinking that some vendors (xAI, Gemini's OpenAI
+layer) leave out of their output count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptlab.events import Usage
+from promptlab.providers.shape import count, mapping
+
+
+def openai(raw: Mapping[str, Any]) -> Usage:
+    """OpenAI's block and its kin's; the last line of Ollama's own dialect too."""
+    given = count(raw.get("prompt_tokens", raw.get("prompt_eval_count")))
+    output = count(raw.get("completion_tokens", raw.get("eval_count")))
+    thinking = count(mapping(raw.get("completion_tokens_details")).get("reasoning_tokens"))
+    cached = mapping(raw.get("prompt_tokens_details")).get("cached_tokens")
+    elsewhere = raw.get("prompt_cache_hit_tokens", raw.get("cached_tokens"))  # DeepSeek; Kimi
+    billed = _minus(count(raw.get("total_tokens")), given)
+    cost = mapping(raw.get("cost")).get("total_cost", raw.get("cost"))  # Perplexity itemises it
+    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
+    return Usage(given, output, thinking, count(elsewhere if cached is None else cached),
+                 output if billed is None else billed, paid, raw=dict(raw))  # fmt: skip
+
+
+def anthropic(raw: Mapping[str, Any]) -> Usage:
+    output = count(raw.get("output_tokens"))
+    thinking = count(mapping(raw.get("output_tokens_details")).get("thinking_tokens"))
+    cached = count(raw.get("cache_read_input_tokens"))
+    return Usage(count(raw.get("input_tokens")), output, thinking, cached, output, raw=dict(raw))
+
+
+def gemini(raw: Mapping[str, Any]) -> Usage:
+    """Thoughts are not in candidatesTokenCount, and are paid for."""
+    given, output, thinking = (count(raw.get(f"{name}TokenCount")) for name in ("prompt", "candidates", "thoughts"))
+    billed = _minus(count(raw.get("totalTokenCount")), given)
+    if billed is None and output is not None:
+        billed = output + (thinking or 0)
+    return Usage(given, output, thinking, count(raw.get("cachedContentTokenCount")), billed, raw=dict(raw))
+
+
+def _minus(total: int | None, part: int | None) -> int | None:
+    return None if total is None or part is None else total - part
