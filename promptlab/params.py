@@ -77,7 +77,7 @@ class Parameter:
             raise self._refusal(text, self.range_text()) from None
         too_low = self.low is not None and value < self.low
         too_high = self.high is not None and value > self.high
-        if too_low or too_high or not math.isfinite(value):
+        if too_low or too_high or (isinstance(value, float) and not math.isfinite(value)):
             raise self._refusal(text, self.range_text())
         return value
 
@@ -153,9 +153,13 @@ def split_option(text: str) -> tuple[str, str]:
 
 
 def points(axes: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
-    """Every combination of the axes' values, the first axis slowest; an unset value is absent."""
+    """Every combination of the axes' values, the first axis slowest; an unset value is absent. A raw body field
+    has no `default`: there, None is JSON's null, and is sent."""
     combined = product(*axes.values())
-    return [{name: v for name, v in zip(axes, point, strict=True) if v is not None} for point in combined]
+    return [
+        {name: v for name, v in zip(axes, point, strict=True) if v is not None or name.startswith(BODY)}
+        for point in combined
+    ]
 
 
 def show(value: Value) -> str:
@@ -174,6 +178,6 @@ def _texts(value: Value) -> list[Value]:
 def _json(name: str, text: str) -> Value:
     try:
         value: Value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value

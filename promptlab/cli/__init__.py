@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -222,6 +224,9 @@ def _exit(code: int) -> None:
 
 def main() -> None:
     """The entry point: every foreseeable error is one line and what to do, with its exit code."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # typer loads pydantic; its plugin search costs 30 ms
+    if sys.argv[1:2] in (["ask"], ["rerun"]):
+        threading.Thread(target=_import_client, daemon=True).start()
     try:
         app()
     except LabError as error:
@@ -233,6 +238,13 @@ def main() -> None:
     except BrokenPipeError:  # whoever read us has left; what ran is in the history
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ALL_FAILED)
+
+
+def _import_client() -> None:
+    """The HTTP client takes a third of the way to the first request to import, half of it in OpenSSL without the
+    interpreter's lock: it is read while the arguments are."""
+    with suppress(ImportError):
+        import aiohttp  # noqa: F401
 
 
 def complain(error: LabError) -> None:

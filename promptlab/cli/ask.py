@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from promptlab.cli.inputs import check_argument, file_text, stdin_text
 from promptlab.cli.output import Output, tick
 from promptlab.engine import Engine, Limits
 from promptlab.errors import UsageError
-from promptlab.events import Ending, Failed, Finished, Stamped
+from promptlab.events import Cancelled, Ending, Failed, Finished, Stamped
 from promptlab.metrics import Cost, cost
 from promptlab.params import parse_options, split_option
 from promptlab.plan import Cell, Plan, Run, Target, expand, parse_target
@@ -83,7 +81,12 @@ def _target(text: str, base_url: str | None) -> Target:
     name = text.partition("?")[0]
     if base_url and "/" not in name:
         return parse_target(f"custom/{text}")
-    return parse_target(text)
+    try:
+        return parse_target(text)
+    except UsageError as error:
+        if homes := prices.homes(name):
+            raise UsageError(error.message, f"did you mean {' or '.join(f'{home}/{name}' for home in homes)}?") from None
+        raise
 
 
 def endpoints_of(plan: Plan, places: config.Places) -> dict[str, Endpoint]:
@@ -101,8 +104,6 @@ def carry_out(plan: Plan, output: Output, limits: Limits, *, save: bool, dry_run
     places = config.places()
     endpoints = endpoints_of(plan, places)
     _check_files(plan)
-    if not dry_run and any(not endpoint.litellm for endpoint in endpoints.values()):
-        threading.Thread(target=_import_client, daemon=True).start()  # 150 ms, while the rest is made ready
     weights = None if dry_run else _weights(plan, places, offline=offline, quiet=output.quiet)
     registry = Registry(endpoints, lambda: weights or Path())
     providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
@@ -115,11 +116,6 @@ def carry_out(plan: Plan, output: Output, limits: Limits, *, save: bool, dry_run
     finally:
         if store is not None:
             store.close()
-
-
-def _import_client() -> None:
-    with suppress(ImportError):
-        import aiohttp  # noqa: F401
 
 
 def _check_files(plan: Plan) -> None:
@@ -154,12 +150,13 @@ class _Tally:
     """A sink that counts how cells ended."""
 
     def __init__(self, count: int) -> None:
-        self.count, self.well, self.capped = count, 0, False
+        self.count, self.well, self.capped, self.cancelled = count, 0, False, False
 
     def __call__(self, stamped: Stamped) -> None:
         event = stamped.event
         if isinstance(event, Ending):
             self.well += isinstance(event, Finished) and event.complete
+            self.cancelled |= isinstance(event, Cancelled)
             if isinstance(event, Failed) and event.fault.kind == "timeout" and event.fault.status is None:
                 self.capped = True
 
@@ -182,15 +179,8 @@ async def _run(
     tally = _Tally(len(plan.cells))
     engine = Engine(providers, [], limits)
     view = output.view(run, costing(endpoints), engine.now)
-
-    def shown(stamped: Stamped) -> None:
-        try:
-            view(stamped)
-        except BrokenPipeError:  # `| head` has seen enough: stop what would only be paid for, keep what came
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            engine.cancel(why="the reader of the output has left")
-
-    engine.sinks = [*([recorder] if recorder else []), tally, shown]
+    view.gone = lambda: engine.cancel(why="the reader of the output has left")
+    engine.sinks = [*([recorder] if recorder else []), tally, view]
     interrupted = _on_interrupt(engine)
     view.start()
     timers = [asyncio.create_task(tick(0.1, view.refresh))]
@@ -200,7 +190,7 @@ async def _run(
     state = "cancelled"
     try:
         await engine.run(plan)
-        state = "cancelled" if interrupted.is_set() else "done"
+        state = "cancelled" if tally.cancelled else "done"
     finally:
         for timer in timers:
             timer.cancel()

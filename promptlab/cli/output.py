@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from promptlab.errors import UsageError, nearest
 from promptlab.events import Stamped
@@ -22,13 +23,51 @@ FORMATS = ("text", "md", "json", "jsonl")
 COLORS = ("auto", "always", "never")
 
 
-class View(Protocol):
-    """A renderer as a run drives it."""
+def _nothing() -> None:
+    pass
 
-    def __call__(self, stamped: Stamped) -> None: ...
-    def start(self) -> None: ...
-    def refresh(self) -> None: ...
-    def close(self, state: str) -> None: ...
+
+def _nothing_of(state: str) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class View:
+    """A renderer as a run drives it: a sink, a timer, a beginning and an end.
+
+    Where stdout is gone (`| head` has seen enough, the terminal was closed) it falls silent and calls `gone`:
+    the run is then stopped, for what nobody reads need not be paid for, and what came is in the history.
+    """
+
+    sink: Callable[[Stamped], None]
+    on_start: Callable[[], None] = _nothing
+    on_refresh: Callable[[], None] = _nothing
+    on_close: Callable[[str], None] = _nothing_of
+    gone: Callable[[], None] = _nothing
+    _silent: bool = False
+
+    def __call__(self, stamped: Stamped) -> None:
+        self._guarded(lambda: self.sink(stamped))
+
+    def start(self) -> None:
+        self._guarded(self.on_start)
+
+    def refresh(self) -> None:
+        self._guarded(self.on_refresh)
+
+    def close(self, state: str) -> None:
+        self._guarded(lambda: self.on_close(state))
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        if self._silent:
+            return
+        try:
+            call()
+        except OSError:
+            self._silent = True
+            with suppress(OSError):  # or the interpreter fails again when it flushes at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.gone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +104,14 @@ class Output:
             from promptlab.render.live import Panes
 
             panes = Panes(run, console(self.color), costing, now, thinking=thinking)
-            return _Timed(panes, panes.start, panes.refresh, lambda state: panes.close())
+            return View(panes, panes.start, panes.refresh, lambda state: panes.close())
         notes = Notes(run.plan, sys.stderr, costing, thinking=thinking, quiet=self.quiet, usage=self.usage)
         if self.format in ("json", "jsonl", "md"):
             records = Records(run, sys.stdout, notes, costing, self.format, thinking=thinking)  # type: ignore[arg-type]
-            return _Timed(records, close=records.close)
+            return View(records, on_close=records.close)
         if sys.stdout.isatty() and self.format is None and not self.quiet:
-            return _Timed(Lines(run.plan, sys.stdout, notes, thinking=thinking))
-        return _Timed(Answers(run.plan, sys.stdout, notes, raw=self.raw and not sys.stdout.isatty()))
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(slots=True)
-class _Timed:
-    """A sink with what a run calls around it."""
-
-    sink: Callable[[Stamped], None]
-    start: Callable[[], None] = _nothing
-    refresh: Callable[[], None] = _nothing
-    close: Callable[[str], None] = lambda state: None
-
-    def __call__(self, stamped: Stamped) -> None:
-        self.sink(stamped)
+            return View(Lines(run.plan, sys.stdout, notes, thinking=thinking))
+        return View(Answers(run.plan, sys.stdout, notes, raw=self.raw and not sys.stdout.isatty()))
 
 
 def console(color: str) -> Console:
