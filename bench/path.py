@@ -120,7 +120,8 @@ def main() -> None:
     )
     assert server.stdout and server.stdin
     port = server.stdout.readline().strip()
-    print(f"{count} requests of {CHUNKS} tokens, {width} at once; Python {sys.version.split()[0]}, {time.strftime('%F')}")
+    python = sys.version.split()[0]
+    print(f"{count} requests of {CHUNKS} tokens, {width} at once; Python {python}, {time.strftime('%F')}")
     print(f"{'':20} {'CPU us/chunk':>12} {'times ours':>10} {'wall s':>7} {'RSS MB':>7}")
     ours = None
     for name, code in CANDIDATES.items():

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 REPLY = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -50,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "PROMPTLAB_HOME": home}
         python = [sys.executable]
-        rows = {
+        rows: dict[str, Callable[[], float]] = {
             "python -c pass": lambda: whole([*python, "-c", "pass"], environment),
             "import typer": lambda: whole([*python, "-c", "import typer"], environment),
             "promptlab --help": lambda: whole([*python, "-m", "promptlab", "--help"], environment),

@@ -64,6 +64,7 @@ def parse(text: str, path: Path) -> Document:
 
     loader = yaml.CSafeLoader(text)
     try:
+        _check_depth(yaml.parse(text, Loader=yaml.CSafeLoader), path)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -80,6 +81,17 @@ def parse(text: str, path: Path) -> Document:
     if not isinstance(value, dict):
         raise UsageError(f"{path}: a mapping of keys and values is wanted here", "for example: goal: …")
     return Document(path, value, walk.lines)
+
+
+def _check_depth(events: Iterable[Any], path: Path) -> None:
+    """Raise UsageError for nesting that no person writes: composing it overflows the C stack."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if depth > DEEPEST + 3:  # the stream, the document and its mapping are three
+            line = event.start_mark.line + 1
+            raise UsageError(f"{path}, line {line}: nested more than {DEEPEST} deep", "write it flat")
 
 
 class _Walk:
@@ -107,7 +119,7 @@ class _Walk:
             return node.value
         try:
             return self._construct.construct_object(node)
-        except (self._yaml.YAMLError, ValueError):
+        except (self._yaml.YAMLError, ValueError, LookupError):
             raise UsageError(f"{self._path}, line {line}: '{node.value}' can't be read", "put it in quotes") from None
 
     def _mapping(self, node: Any, place: Path_) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 
 from promptlab.errors import Fault, LabError, ProviderError
-from promptlab.events import Answer, Cancelled, Event, Failed, Retrying, Stamped, Started, Thinking
+from promptlab.events import Answer, Cancelled, Event, Failed, Finished, Retrying, Stamped, Started, Thinking
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider
 
@@ -41,6 +41,7 @@ class _Running:
     said: bool = False
     overdue: Fault | None = None
     why: str = ""
+    over: bool = False  # its ending has been said
 
 
 @dataclass(slots=True)
@@ -72,8 +73,12 @@ class Engine:
                     running = self._running[cell.index] = _Running(cell.endpoint)
                     gates = (slots[id(self.providers[cell.index])], everywhere)
                     running.task = group.create_task(self._cell(cell, running, gates))
+            self._sweep()
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
+        except asyncio.CancelledError:
+            self._sweep()
+            raise
         finally:
             watch.cancel()
 
@@ -93,6 +98,17 @@ class Engine:
         for sink in self.sinks:
             sink(stamped)
 
+    def _end(self, cell: int, running: _Running, event: Finished | Failed | Cancelled) -> None:
+        if not running.over:
+            running.over = True
+            self._emit(cell, event)
+
+    def _sweep(self) -> None:
+        """End the cells that were cancelled before their tasks took a first step, and so could not say it."""
+        for index, running in self._running.items():
+            self._end(index, running, Cancelled(running.why or "cancelled"))
+        self._running.clear()
+
     async def _cell(self, cell: Cell, running: _Running, gates: Sequence[asyncio.Semaphore]) -> None:
         try:
             async with AsyncExitStack() as held:
@@ -101,14 +117,14 @@ class Engine:
                 await self._prepare(self.providers[cell.index])
                 await self._attempts(cell, running)
         except ProviderError as error:
-            self._emit(cell.index, Failed(error.fault, error.reason))
+            self._end(cell.index, running, Failed(error.fault, error.reason))
         except LabError as error:
-            self._emit(cell.index, Failed(Fault("unknown", error.message, error.hint, cell.endpoint)))
+            self._end(cell.index, running, Failed(Fault("unknown", error.message, error.hint, cell.endpoint)))
         except asyncio.CancelledError:
             if running.overdue is not None:
-                self._emit(cell.index, Failed(running.overdue))
+                self._end(cell.index, running, Failed(running.overdue))
             else:
-                self._emit(cell.index, Cancelled(running.why or "cancelled"))
+                self._end(cell.index, running, Cancelled(running.why or "cancelled"))
                 if not running.why:  # not ours: whoever cancelled the run must hear of it
                     raise
         finally:
@@ -170,9 +186,15 @@ class Engine:
                 running.last = now
                 if type(event) is Answer or type(event) is Thinking:
                     running.said = True
+                elif type(event) is Finished:
+                    self._end(index, running, event)
+                    return
                 stamped = Stamped(index, now - epoch, event)
                 for sink in sinks:
                     sink(stamped)
+        raise ProviderError(
+            Fault("unknown", "the stream gave no end", "this is a bug: please report it", cell.endpoint)
+        )
 
     async def _watch(self) -> None:
         """One watchdog for all cells: a timer per read would cost more than the read."""
@@ -181,7 +203,7 @@ class Engine:
             await asyncio.sleep(pulse)
             now = self.clock()
             for running in list(self._running.values()):
-                if running.started is None or running.overdue or running.task is None:
+                if running.started is None or running.overdue or running.over or running.task is None:
                     continue
                 if fault := self._overdue(running, now):
                     running.overdue = replace(fault, provider=running.endpoint)

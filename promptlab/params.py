@@ -82,7 +82,7 @@ class Parameter:
         return value
 
     def _refusal(self, text: str, wanted: str, hint: str = "") -> UsageError:
-        return UsageError(f"{self.name}: '{text}' is not {wanted}", hint)
+        return UsageError(f"{self.name}: '{text}' is not {wanted}", hint or self.help)
 
 
 _ALL = (

@@ -35,9 +35,14 @@ class Profile:
 
 def find(name: str, folders: Sequence[Path]) -> Path:
     """The file of a profile: a path as it is, or a name looked up in `folders`, the first one wins."""
-    path = Path(name).expanduser()
+    path = Path(name)
     if path.suffix in SUFFIXES or "/" in name or "\\" in name:
-        if not path.is_file():
+        try:
+            path = path.expanduser()
+            found = path.is_file()
+        except (OSError, RuntimeError):  # too long for a path; ~ of nobody
+            found = False
+        if not found:
             raise UsageError(f"no profile file {name}", "check the path, or give a profile's name")
         return path
     known: dict[str, Path] = {}
@@ -167,17 +172,20 @@ def _fill(profile: Profile, given: Mapping[str, str]) -> dict[str, str]:
 def _render(profile: Profile, key: str, text: str, values: dict[str, Any]) -> str:
     if "{{" not in text and "{%" not in text:
         return text
-    from jinja2 import StrictUndefined, TemplateError, UndefinedError
+    from jinja2 import StrictUndefined, UndefinedError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     try:
         return environment.from_string(text).render(values)
     except UndefinedError as error:
-        name = str(error.message).split("'")[1] if "'" in str(error.message) else str(error.message)
+        name, quote, rest = str(error.message).removeprefix("'").partition("' is undefined")
+        if not quote or rest:  # an attribute or item that its value has not
+            raise ProfileError(f"{profile.path}: {key}: {error.message}", "variables are written {{name}}") from None
         raise ProfileError(f"{profile.path}: {key} needs the variable '{name}'", f"--var {name}=…") from None
-    except (TemplateError, OverflowError, TypeError, ValueError) as error:
-        raise ProfileError(f"{profile.path}: {key}: {error}", "variables are written {{name}}") from None
+    except Exception as error:  # a template is a program of somebody else's: it may raise anything
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ProfileError(f"{profile.path}: {key}: {said}", "variables are written {{name}}") from None
 
 
 def _section(title: str, text: str) -> str:

@@ -125,10 +125,11 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has rolled it back already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def begin(self, plan: Plan, wires: dict[int, Wire]) -> tuple[Run, Recorder]:
         """Write down what is about to be sent; the recorder takes the events of it."""
@@ -137,7 +138,7 @@ class Store:
             with self._writing():
                 run = self._db.execute(
                     "INSERT INTO runs (created, prompt, profile, base_url, key_name, pid) VALUES (?, ?, ?, ?, ?, ?)",
-                    (created, plan.prompt, plan.profile, plan.base_url, plan.key_name, os.getpid()),
+                    (created, *map(_text, (plan.prompt, plan.profile, plan.base_url, plan.key_name)), os.getpid()),
                 ).lastrowid
                 assert run is not None
                 ids = {cell.index: self._insert(run, cell, wires.get(cell.index)) for cell in plan.cells}
@@ -156,8 +157,9 @@ class Store:
         row = self._db.execute(
             "INSERT INTO cells (run, number, target, endpoint, model, parameters, varied, options, messages, url, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (run, cell.index, cell.target, cell.endpoint, cell.request.model, _json(cell.request.parameters),
-             _json(cell.varied), _json(cell.options), messages, wire.url if wire else None,
+            (run, cell.index, *map(_text, (cell.target, cell.endpoint, cell.request.model)),
+             _json(cell.request.parameters), _json(cell.varied), _json(cell.options), messages,
+             _text(wire.url) if wire else None,
              _json(body) if body is not None else None),
         )  # fmt: skip
         assert row.lastrowid is not None
@@ -258,9 +260,7 @@ class Recorder:
                 for number in self._held:
                     self._outcome(db, number)
         except sqlite3.Error as error:
-            if not self._warned:
-                self._warned = True
-                self.warn(f"the history can't be written: {error}; what comes is shown, and kept for another try")
+            self._complain(error)
             return
         for number in self._held:
             self._batch[number] += 1
@@ -274,7 +274,7 @@ class Recorder:
             return
         db.execute(
             "UPDATE cells SET state = ?, finish_reason = ?, thinking = ?, answer = ? WHERE id = ?",
-            (cell.state, cell.finish_reason, cell.thinking, cell.answer, self._cells[number]),
+            (cell.state, *map(_text, (cell.finish_reason, cell.thinking, cell.answer)), self._cells[number]),
         )
 
     def close(self, state: str) -> None:
@@ -283,7 +283,12 @@ class Recorder:
         try:
             self._store._db.execute("UPDATE runs SET state = ? WHERE id = ?", (state, self._run))
         except sqlite3.Error as error:
-            self.warn(f"the history can't be written: {error}")
+            self._complain(error)
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        if not self._warned:
+            self._warned = True
+            self.warn(f"the history can't be written: {error}; what comes is shown, and kept for another try")
 
 
 def now() -> str:
@@ -312,4 +317,20 @@ def _alive(state: str, pid: int) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if _encodable(text) else json.dumps(value, separators=(",", ":"))  # half a character
+
+
+def _text(value: str | None) -> str | None:
+    """What SQLite takes as text: half a character, which no encoding has, becomes U+FFFD."""
+    if value is None or _encodable(value):
+        return value
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

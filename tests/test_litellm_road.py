@@ -114,6 +114,21 @@ def only(events: list[Event], kind: type[T]) -> T:
     return found[0]
 
 
+@pytest.mark.parametrize("prefix", ["anthropic", "gemini", "openai"])
+def test_a_key_that_the_endpoint_echoes_is_hidden(prefix: str) -> None:
+    key = "sk-planted/Qm7xZ2vLr9+Tn4wKc8sJd5h"
+    escaped = key.replace("/", "\\/")
+    bodies = [
+        json.dumps({"error": {"message": f"bad key {key}", "code": key}}).encode(),
+        b'{"error": {"message": "bad key %s"}}' % escaped.encode(),
+        f"<title>no {key}</title>".encode(),
+    ]
+    for body in bodies:
+        kind = "text/html" if body.startswith(b"<") else "application/json"
+        events, fault = run(prefix, Replay(body, status=401, headers={"content-type": kind}), ask("m"), key)
+        assert fault is not None and key not in repr((events, fault)) and escaped not in repr((events, fault))
+
+
 # ---- what comes back
 
 

@@ -6,17 +6,19 @@ Nothing heavy is imported here: `promptlab --help` is held under a tenth of a se
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from promptlab import __version__
-from promptlab.errors import LabError
+from promptlab.errors import LabError, UsageError
 from promptlab.params import PARAMETERS
 
 CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED = 130, 4, 3, 1
@@ -41,19 +43,17 @@ def _with_parameters(function: Callable[..., None]) -> Callable[..., None]:
         flags = [f"--{parameter.name.replace('_', '-')}", *([parameter.flag] if parameter.flag else [])]
         text = f"{parameter.help} ({parameter.range_text()})"
         info = typer.Option(*flags, help=text, metavar="VALUES", show_default=False)
-        kind = list[str] if parameter.kind == "texts" else str
+        # A list for each: the last of two would win in silence.
         options.append(
             inspect.Parameter(
-                parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+                parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None,
+                annotation=Annotated[list[str] | None, info],
             )
-        )
+        )  # fmt: skip
 
     def command(**arguments: Any) -> None:
         given = {name: arguments.pop(name) or [] for name in PARAMETERS}
-        pairs = [
-            (name, text) for name, texts in given.items() for text in ([texts] if isinstance(texts, str) else texts)
-        ]
-        function(**arguments, parameters=pairs)
+        function(**arguments, parameters=[(name, text) for name, texts in given.items() for text in texts])
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__signature__ = inspect.Signature([*kept, *options])  # type: ignore[attr-defined]
@@ -227,8 +227,13 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # typer loads pydantic; its plugin search costs 30 ms
     if sys.argv[1:2] in (["ask"], ["rerun"]):
         threading.Thread(target=_import_client, daemon=True).start()
+    _secure_streams()
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that has left is no news, and not at the interpreter's end
+    except typer.TyperException as error:
+        _refuse(error)
+        sys.exit(error.exit_code)
     except LabError as error:
         complain(error)
         sys.exit(error.exit_code)
@@ -238,6 +243,28 @@ def main() -> None:
     except BrokenPipeError:  # whoever read us has left; what ran is in the history
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ALL_FAILED)
+    sys.exit(code)
+
+
+def _secure_streams() -> None:
+    """Streams that take any text: one that was closed goes nowhere (and its number not to the history's file),
+    and what an old locale's encoding has no room for is written as \\u96ea."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refuse(error: typer.TyperException) -> None:
+    """What Typer finds wrong with the arguments, said as we say it."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.format_message()}\n")
+    else:
+        complain(UsageError(error.format_message(), f"{context.command_path} --help" if context else ""))
 
 
 def _import_client() -> None:

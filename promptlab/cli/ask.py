@@ -85,7 +85,9 @@ def _target(text: str, base_url: str | None) -> Target:
         return parse_target(text)
     except UsageError as error:
         if homes := prices.homes(name):
-            raise UsageError(error.message, f"did you mean {' or '.join(f'{home}/{name}' for home in homes)}?") from None
+            raise UsageError(
+                error.message, f"did you mean {' or '.join(f'{home}/{name}' for home in homes)}?"
+            ) from None
         raise
 
 
@@ -121,8 +123,15 @@ def carry_out(plan: Plan, output: Output, limits: Limits, *, save: bool, dry_run
 def _check_files(plan: Plan) -> None:
     for cell in plan.cells:
         model = cell.request.model
-        if cell.endpoint == LOCAL and model and not Path(model).expanduser().is_file():
+        if cell.endpoint == LOCAL and model and not _is_file(model):
             raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).expanduser().is_file()
+    except (OSError, RuntimeError):  # too long for a path; ~ of nobody
+        return False
 
 
 def costing(endpoints: Mapping[str, Endpoint]) -> Costing:
@@ -237,7 +246,7 @@ def _print_requests(
         return
     for item in shown:
         exact = "" if item["exact"] else "  (as litellm shows it; the sending is recorded)"
-        sys.stdout.write(f"POST {item['url']}{exact}\n")
+        sys.stdout.write(f"POST {clean_line(str(item['url']))}{exact}\n")
         if item["key"]:
             sys.stdout.write(f"Authorization: Bearer {item['key']}\n")
         sys.stdout.write(escaped(json.dumps(item["body"], ensure_ascii=False, indent=2)) + "\n\n")

@@ -33,14 +33,15 @@ def stdin_text() -> str:
 
 def file_text(name: str) -> str:
     """A text file's content. Raises UsageError for what is no readable text."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise UsageError(f"{name} is a folder", "give a file; several with -f each")
     try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            raise UsageError(f"{name} is a folder", "give a file; several with -f each")
         with path.open("rb") as file:
             return _text(file.read(LARGEST + 1), name)
-    except OSError as error:
-        raise UsageError(f"{name} can't be read: {error.strerror}", "check the path") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~ of nobody
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{name} can't be read: {why}", "check the path") from None
 
 
 def _text(raw: bytes, name: str) -> str:

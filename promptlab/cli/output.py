@@ -119,8 +119,9 @@ def console(color: str) -> Console:
     from rich.console import Console
 
     force = {"auto": None, "always": True, "never": None}[color]
+    plain = {"auto": None, "always": False, "never": True}[color]  # None: as NO_COLOR says; a flag is above it
     return Console(
-        file=sys.stdout, force_terminal=force, no_color=True if color == "never" else None, markup=False,
+        file=sys.stdout, force_terminal=force, no_color=plain, markup=False,
         highlight=False, emoji=False, soft_wrap=True,
     )  # fmt: skip
 

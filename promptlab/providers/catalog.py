@@ -76,13 +76,17 @@ def _endpoint(doc: Document, name: str, entry: dict[str, Any], above: tuple[str,
     endpoint = Endpoint(name, **entry)
     if not endpoint.litellm:
         check_url(endpoint.base_url, doc.where(*above, name, "base_url"))
+    if endpoint.key:
+        check_key_name(endpoint.key, doc.where(*above, name, "key"))
     if endpoint.slots < 1:
         raise ConfigError(f"{doc.where(*above, name, 'slots')}: slots must be 1 or more")
     return endpoint
 
 
 def check_url(url: str, where: str) -> None:
-    """Raise ConfigError where `url` is no http(s) address."""
+    """Raise ConfigError where `url` is no http(s) address, or holds what would be kept in the history with it."""
+    if "@" in url or "?" in url:
+        raise ConfigError(f"{where}: an address is no place for a key", "name the key's variable: --key-env, or key:")
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -90,8 +94,12 @@ def check_url(url: str, where: str) -> None:
         usable = False
     if not usable:
         raise ConfigError(f"{where}: '{url}' is no base URL", "write it as http://HOST:PORT/v1")
-    if parts.username or parts.password or parts.query:  # it would be kept in the history with the run
-        raise ConfigError(f"{where}: an address is no place for a key", "name the key's variable: --key-env, or key:")
+
+
+def check_key_name(name: str, where: str) -> None:
+    """Raise ConfigError where `name` can't be a variable's: it may be the key itself, and is not repeated."""
+    if not (name.isascii() and name.isidentifier()):
+        raise ConfigError(f"{where}: the name of an environment variable is wanted, not a key", "export NAME=…; NAME")
 
 
 def resolve(
@@ -100,13 +108,15 @@ def resolve(
     """The endpoint called `name`, or one on the spot at `base_url`. Raises UsageError with the nearest name.
 
     A key set for one host is not sent to another: with `base_url`, only `key` (a variable's name) is read,
-    or the endpoint's own one where the host is its own.
+    or the endpoint's own one where the host is its own, and never in the clear where that is reached by https.
     """
+    if key:
+        check_key_name(key, "--key-env")
     if base_url:
         check_url(base_url, "--base-url")
         usual = known.get(name, Endpoint(name))
-        host = urllib.parse.urlsplit(base_url).hostname
-        own = host == urllib.parse.urlsplit(usual.base_url).hostname
+        host, home = urllib.parse.urlsplit(base_url).hostname, urllib.parse.urlsplit(usual.base_url)
+        own = host == home.hostname and (home.scheme == "http" or base_url.startswith("https:"))
         return replace(usual, base_url=base_url, key=key or (usual.key if own else None), litellm=None,
                        local=host in LOOPBACK or usual.local)  # fmt: skip
     if name in known:

@@ -34,19 +34,24 @@ _PARAM = re.compile(
 BROKEN_OFF = {"insufficient_system_resource", "network_error", "error", "aborted"}
 _RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _LONGEST = 300  # characters of a vendor's message that are shown; the rest adds nothing to one line
+HIDDEN = "[the key]"
+_SHORTEST_KEY = 8  # a shorter one is a placeholder, and would be found inside words
+
+_Said = tuple[str, str | None, str | None, str | None]  # message, code, type, param
 
 
 def from_response(
     provider: str, status: int, headers: Mapping[str, str], body: bytes, *,
-    model: str = "", key_name: str | None = None, base_url: str = "",
+    model: str = "", key: str | None = None, key_name: str | None = None, base_url: str = "",
 ) -> Fault:  # fmt: skip
-    """The fault behind an HTTP answer that is no stream. `headers` are read case-insensitively."""
+    """The fault behind an HTTP answer that is no stream. `headers` are read case-insensitively. A body that echoes
+    the `key` is shown and kept without it."""
     lower = {name.lower(): value for name, value in headers.items()}
     text = body.decode("utf-8", "replace").strip()
     error = parse_error(text)
     if error is None and (text[:1] == "<" or "html" in lower.get("content-type", "")):
-        return _not_an_api(provider, status, text, base_url)
-    message, code, kind_name, param = error or (text[:_LONGEST] or "no message", None, None, None)
+        return _not_an_api(provider, status, without_key(text, key), base_url)
+    message, code, kind_name, param = _without_key(error or (text or "no message", None, None, None), key)
     kind = _kind(status, f"{code} {kind_name} {message}".lower())
     if kind == "param_rejected" or (status in (400, 422) and (param or _PARAM.search(message))):
         kind, param = _parameter(kind, message, param)
@@ -56,9 +61,12 @@ def from_response(
     return Fault(kind, one_line(message), hint, provider, status, code or kind_name, param, retryable, delay)
 
 
-def from_stream(provider: str, error: object, *, model: str = "", key_name: str | None = None) -> Fault:
+def from_stream(
+    provider: str, error: object, *, model: str = "", key: str | None = None, key_name: str | None = None,
+) -> Fault:  # fmt: skip
     """The fault that a vendor reports inside a stream that began well: `{"error": …}`."""
-    message, code, kind_name, param = parse_error(json.dumps({"error": error})) or (str(error), None, None, None)
+    said = parse_error(json.dumps({"error": error})) or (str(error), None, None, None)
+    message, code, kind_name, param = _without_key(said, key)
     status = int(code) if code and re.fullmatch(r"[1-5]\d\d", code, re.ASCII) else None
     kind = _kind(status or 500, f"{code} {kind_name} {message}".lower())
     return Fault(kind, one_line(message), _hint(kind, model=model, key_name=key_name), provider, status,
@@ -94,7 +102,7 @@ def not_a_stream(provider: str, status: int, content_type: str, text: str, base_
                  "is the base URL right? most end in /v1", provider, status)  # fmt: skip
 
 
-def parse_error(text: str) -> tuple[str, str | None, str | None, str | None] | None:
+def parse_error(text: str) -> _Said | None:
     """(message, code, type, param) out of any vendor's error body, or None where it is none."""
     try:
         value: Any = json.loads(text)
@@ -122,6 +130,16 @@ def parse_error(text: str) -> tuple[str, str | None, str | None, str | None] | N
 def one_line(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
+
+
+def without_key(text: str, key: str | None) -> str:
+    """What an endpoint says, without the key that it was sent: some echo it in the body of a 401."""
+    return text.replace(key, HIDDEN) if key and len(key) >= _SHORTEST_KEY else text
+
+
+def _without_key(said: _Said, key: str | None) -> _Said:
+    message, code, kind, param = (part and without_key(part, key) for part in said)
+    return message or "", code, kind, param
 
 
 def _text(value: object) -> str:

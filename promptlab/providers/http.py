@@ -108,6 +108,9 @@ class Pool:
             response = await session.post(
                 url, data=body, headers={**sent, **headers}, proxy=proxy_for(provider, url), allow_redirects=False
             )
+        except aiohttp.InvalidURL:  # its text is the entire address, secrets and all
+            raise ProviderError(Fault("bad_request", f"the address {base(url)} is not usable",
+                                      "write it as http://HOST:PORT/v1", provider)) from None  # fmt: skip
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ProviderError(fault.from_connection(provider, error, base_url=base(url))) from error
         except ValueError as error:  # yarl and aiohttp: the address or a header is malformed

@@ -22,7 +22,7 @@ import httpx
 from promptlab.errors import Fault, FaultKind, LabError, ProviderError
 from promptlab.events import Accepted, Answer, Event, Finished, Thinking, ThinkingKind, Usage, Withheld
 from promptlab.params import BODY, PARAMETERS, Value
-from promptlab.providers.fault import from_connection, from_response, from_stream, not_a_stream, one_line
+from promptlab.providers.fault import from_connection, from_response, from_stream, not_a_stream, one_line, without_key
 from promptlab.providers.litellm_transport import CALL, OPENAI_HOST, Call, Seam, SyncSeam, new_client
 from promptlab.providers.thinking import Mode, ThinkSplitter
 from promptlab.request import Message, Request, Wire
@@ -240,10 +240,9 @@ class LiteLLMRoad:
         """Why it failed, by what was seen on the wire first and by litellm's error last; None where it did not."""
         address = self._base_url or ""
         if refused := call.refused:
-            body = call.hide(refused.body.decode("utf-8", "replace")).encode()
             return from_response(
-                self.name, refused.status, refused.headers, body,
-                model=model, key_name=self._key_name, base_url=address,
+                self.name, refused.status, refused.headers, refused.body,
+                model=model, key=self._key, key_name=self._key_name, base_url=address,
             )  # fmt: skip
         if call.broken or (call.cut and not said and call.reader.reason is None):
             return from_connection(self.name, call.broken or call.cut or OSError(), base_url=address)
@@ -251,14 +250,14 @@ class LiteLLMRoad:
             message = f"{_CLIENT} would have sent this to {call.stopped}: stopped before sending"
             return Fault("bad_request", message, "check the base URL of this endpoint", self.name)
         if call.reader.error is not None:
-            return from_stream(self.name, call.reader.error, model=model, key_name=self._key_name)
+            return from_stream(self.name, call.reader.error, model=model, key=self._key, key_name=self._key_name)
         if crash is not None and not call.accepted:
             return _refused_by_client(self.name, call.hide(str(crash)), crash)
         if crash is not None and call.cut is None and not call.reader.speaks:
             message = one_line(f"{_CLIENT} could not read the stream: {call.hide(str(crash))}")
             return Fault("unknown", message, "what came before it is kept; see what was sent", self.name, 200)
         if call.is_no_stream and not said and crash is None and call.cut is None:
-            text = call.reader.head.decode("utf-8", "replace")
+            text = without_key(call.reader.head.decode("utf-8", "replace"), self._key)
             return not_a_stream(self.name, 200, call.content_type, text, address)
         return None
 

@@ -9,7 +9,7 @@ from promptlab.errors import Fault, ProviderError
 from promptlab.events import Accepted, Event, Waiting
 from promptlab.params import BODY, Value
 from promptlab.providers import fault
-from promptlab.providers.http import LONGEST_ERROR, EventDecoder, Pool, base
+from promptlab.providers.http import LONGEST_ERROR, LONGEST_EVENT, EventDecoder, Pool, base
 from promptlab.providers.openai_chunks import ChunkFold
 from promptlab.providers.thinking import Mode
 from promptlab.request import Request, Wire
@@ -87,7 +87,7 @@ class OpenAIChat:
 
         wire = self.wire(request)
         headers = {"authorization": f"Bearer {self._key or 'none'}"}
-        fold = ChunkFold(self.name, request.model, self._tags, self._key_name)
+        fold = ChunkFold(self.name, request.model, self._tags, key=self._key, key_name=self._key_name)
         async with self._pool.post(self.name, wire.url, wire.encode(), headers) as response:
             await self._refuse(response, request.model)
             yield Accepted(response.status, response.headers.get("x-request-id"))
@@ -122,11 +122,12 @@ class OpenAIChat:
             kind = response.headers.get("content-type", "")
             if "html" not in kind:
                 return
-            text = (await response.content.read(2000)).decode("utf-8", "replace").strip()
+            text = (await _read(response, 2000)).decode("utf-8", "replace").strip()
+            text = fault.without_key(text, self._key)
             raise ProviderError(fault.not_a_stream(self.name, response.status, kind, text, base(str(response.url))))
         where = base(str(response.url))
         if response.status < 400:
-            moved = base(response.headers.get("location", "elsewhere"))
+            moved = fault.without_key(base(response.headers.get("location", "elsewhere")), self._key)
             message = f"{where} sends on to {moved}; a key is never sent after it"
             raise ProviderError(Fault("not_an_api", message, "give that address as the base URL if you trust it",
                                       self.name, response.status))  # fmt: skip
@@ -134,7 +135,7 @@ class OpenAIChat:
         raise ProviderError(
             fault.from_response(
                 self.name, response.status, response.headers, body,
-                model=model, key_name=self._key_name, base_url=where,
+                model=model, key=self._key, key_name=self._key_name, base_url=where,
             )
         )  # fmt: skip
 
@@ -142,8 +143,13 @@ class OpenAIChat:
         import aiohttp
 
         try:
-            whole: bytes = await response.read()
-            return whole
+            whole = bytearray()
+            async for part in response.content.iter_any():
+                whole += part
+                if len(whole) > LONGEST_EVENT:
+                    raise ProviderError(Fault("not_an_api", "the answer is over 16 MB", "is this a model server?",
+                                              self.name, response.status))  # fmt: skip
+            return bytes(whole)
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(fault.from_connection(self.name, error, base_url=base(str(response.url)))) from error
 

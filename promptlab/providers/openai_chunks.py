@@ -24,8 +24,10 @@ class ChunkFold:
     `error` is set by an error inside the stream: what came before it has been given, and the caller raises it.
     """
 
-    def __init__(self, provider: str, model: str, tags: Mode = "auto", key_name: str | None = None) -> None:
-        self._provider, self._model, self._key_name = provider, model, key_name
+    def __init__(
+        self, provider: str, model: str, tags: Mode = "auto", key_name: str | None = None, *, key: str | None = None,
+    ) -> None:  # fmt: skip
+        self._provider, self._model, self._key, self._key_name = provider, model, key, key_name
         self._splitter = ThinkSplitter(tags)
         self.usage_block: dict[str, Any] | None = None
         self.finish: str | None = None
@@ -46,9 +48,10 @@ class ChunkFold:
             return []
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ProviderError(
-                Fault("not_an_api", fault.one_line(f"the stream has a line that is no JSON: {_excerpt(data)}"),
+                Fault("not_an_api",
+                      fault.one_line(f"the stream has a line that is no JSON: {_excerpt(data, self._key)}"),
                       "is the base URL right? most end in /v1", self._provider)
             ) from None  # fmt: skip
         return self.read(chunk) if isinstance(chunk, dict) else []
@@ -63,11 +66,13 @@ class ChunkFold:
             delta = choice.get("delta") or choice.get("message")
             if delta and isinstance(delta, dict):
                 events += self._delta(delta)
-            if reason := choice.get("finish_reason"):
+            if (reason := choice.get("finish_reason")) and isinstance(reason, (str, int)):
                 self.finish = str(reason)
         self._note_usage(chunk, choice)
         if chunk.get("error"):
-            found = fault.from_stream(self._provider, chunk["error"], model=self._model, key_name=self._key_name)
+            found = fault.from_stream(
+                self._provider, chunk["error"], model=self._model, key=self._key, key_name=self._key_name
+            )
             self.error = ProviderError(found, self.finish)
         return events
 
@@ -83,7 +88,8 @@ class ChunkFold:
             with suppress(ProviderError):  # half a line: the stream was cut in it
                 events = self.take(rest)
         if not self._parsed and not self.done:
-            raise ProviderError(fault.not_a_stream(self._provider, 200, "", rest.decode("utf-8", "replace"), where))
+            said = fault.without_key(rest.decode("utf-8", "replace"), self._key)
+            raise ProviderError(fault.not_a_stream(self._provider, 200, "", said, where))
         events += self.flush()
         if self.usage_block is not None:
             events.append(usage.openai(self.usage_block))
@@ -195,5 +201,5 @@ def _flagged(delta: dict[str, Any]) -> bool:
     return bool(mapping(mapping(delta.get("extra_content")).get("google")).get("thought"))
 
 
-def _excerpt(data: bytes) -> str:
-    return data[:60].decode("utf-8", "replace")
+def _excerpt(data: bytes, key: str | None) -> str:
+    return fault.without_key(data[:2000].decode("utf-8", "replace"), key)[:60]

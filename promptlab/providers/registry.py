@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from promptlab.providers.embedded import EmbeddedServer
 
 
+# The default model is small enough to repeat itself for ever at a low temperature: its server stops it here where
+# a request sets no max_tokens. That is the server's own limit, as every server has one, and the cell says it.
+DEFAULT_MOST = 512
+
+
 class Registry:
     """One provider per endpoint, and per file where the model is embedded; closed together.
 
@@ -65,15 +70,19 @@ class Registry:
                 endpoint.name, endpoint.base_url, self._pool, key=key, key_name=endpoint.key, slots=endpoint.slots,
                 wire_names=endpoint.wire, include_usage=endpoint.include_usage, tags=cast(Mode, tags),
             )  # fmt: skip
-        return Keyless(road, endpoint.key) if endpoint.key and key is None else road
+        if endpoint.key and not (key and key.isascii() and key.isprintable()):
+            return Keyless(road, endpoint.key, set=bool(key))
+        return road
 
     def _embedded(self, endpoint: Endpoint, model: str, tags: Mode) -> Provider:
         from promptlab.providers.openai_chat import OpenAIChat
 
+        file = Path(model).expanduser() if model else self._weights()
+
         async def connect() -> tuple[str, str | None]:
             from promptlab.providers.embedded import EmbeddedServer
 
-            server = EmbeddedServer(Path(model) if model else self._weights(), slots=endpoint.slots)
+            server = EmbeddedServer(file, slots=endpoint.slots, most=-1 if model else DEFAULT_MOST)
             self._servers.append(server)
             address = await server.start()
             return address.base_url, address.key
@@ -84,17 +93,19 @@ class Registry:
 
 
 class Keyless:
-    """An endpoint whose key is not set: it can show what it would send, and every request fails with the reason."""
+    """An endpoint whose key is not set, or can't be one: it can show what it would send, and every request fails
+    with the reason."""
 
-    def __init__(self, road: Provider, key_name: str) -> None:
+    def __init__(self, road: Provider, key_name: str, *, set: bool) -> None:
         self.name, self.slots = road.name, road.slots
-        self._road, self._key_name = road, key_name
+        self._road, self._key_name, self._set = road, key_name, set
 
     def wire(self, request: Request) -> Wire:
         return self._road.wire(request)
 
     async def prepare(self) -> None:
-        raise ProviderError(Fault("auth", f"no key: the variable {self._key_name} is not set",
+        why = "holds a line break or another character that no key has" if self._set else "is not set"
+        raise ProviderError(Fault("auth", f"no key: the variable {self._key_name} {why}",
                                   f"export {self._key_name}=… and try again", self.name))  # fmt: skip
 
     def stream(self, request: Request) -> AsyncGenerator[Event, None]:

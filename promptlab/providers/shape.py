@@ -10,7 +10,7 @@ def parse(data: bytes | str) -> dict[str, Any] | None:
     """The object in `data`, or None where it is no JSON object."""
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -28,4 +28,13 @@ def text(value: object) -> str:
 
 
 def count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A count of tokens; what can be none (negative, or more than was ever written) is not said."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
+
+
+def shallow(value: object, depth: int = 8) -> bool:
+    """Nested no deeper than any vendor nests: deeper values could be read, but not stored."""
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(shallow(item, depth - 1) for item in inner)
+    return True

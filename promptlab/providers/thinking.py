@@ -202,9 +202,13 @@ class _Harmony:
         self._where: Literal["header", "body"] = "header"
         self._channel = ""
         self._header = ""
+        self._unproven = ""  # all of it, until a message begins: it may be a text that merely starts with a token
+        self._proven = False
 
     def feed(self, text: str) -> Pieces:
         self._held += text
+        if not self._proven:
+            self._unproven += text
         pieces: Pieces = []
         while token := _HARMONY_TOKEN.search(self._held):
             pieces += self._text(self._held[: token.start()])
@@ -212,19 +216,20 @@ class _Harmony:
             self._turn(token.group(1))
         keep = len(self._held) - self._held.rfind("<|") if "<|" in self._held else int(self._held.endswith("<"))
         if keep > len("<|constrain|>"):
-            keep = 0
+            keep = int(self._held.endswith("<"))
         cut = len(self._held) - keep
         ready, self._held = self._held[:cut], self._held[cut:]
         return pieces + self._text(ready)
 
     def close(self) -> Pieces:
         text, self._held = self._held, ""
-        return self._text(text)
+        return self._text(text) if self._proven else [Answer(self._unproven)]
 
     def _turn(self, token: str) -> None:
         if token == "message":
             self._where, self._channel = "body", self._header.strip().split(" ")[0]
-        else:
+            self._proven, self._unproven = True, ""
+        elif token in ("start", "channel"):
             self._where, self._header = "header", ""
 
     def _text(self, text: str) -> Pieces:

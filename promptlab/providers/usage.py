@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptlab.events import Usage
-from promptlab.providers.shape import count, mapping
+from promptlab.providers.shape import count, mapping, shallow
 
 
 def openai(raw: Mapping[str, Any]) -> Usage:
@@ -22,16 +22,16 @@ def openai(raw: Mapping[str, Any]) -> Usage:
     elsewhere = raw.get("prompt_cache_hit_tokens", raw.get("cached_tokens"))  # DeepSeek; Kimi
     billed = _minus(count(raw.get("total_tokens")), given)
     cost = mapping(raw.get("cost")).get("total_cost", raw.get("cost"))  # Perplexity itemises it
-    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
+    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
     return Usage(given, output, thinking, count(elsewhere if cached is None else cached),
-                 output if billed is None else billed, paid, raw=dict(raw))  # fmt: skip
+                 output if billed is None else billed, paid, raw=_kept(raw))  # fmt: skip
 
 
 def anthropic(raw: Mapping[str, Any]) -> Usage:
     output = count(raw.get("output_tokens"))
     thinking = count(mapping(raw.get("output_tokens_details")).get("thinking_tokens"))
     cached = count(raw.get("cache_read_input_tokens"))
-    return Usage(count(raw.get("input_tokens")), output, thinking, cached, output, raw=dict(raw))
+    return Usage(count(raw.get("input_tokens")), output, thinking, cached, output, raw=_kept(raw))
 
 
 def gemini(raw: Mapping[str, Any]) -> Usage:
@@ -40,7 +40,11 @@ def gemini(raw: Mapping[str, Any]) -> Usage:
     billed = _minus(count(raw.get("totalTokenCount")), given)
     if billed is None and output is not None:
         billed = output + (thinking or 0)
-    return Usage(given, output, thinking, count(raw.get("cachedContentTokenCount")), billed, raw=dict(raw))
+    return Usage(given, output, thinking, count(raw.get("cachedContentTokenCount")), billed, raw=_kept(raw))
+
+
+def _kept(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if shallow(value)}
 
 
 def _minus(total: int | None, part: int | None) -> int | None:

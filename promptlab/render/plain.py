@@ -215,7 +215,7 @@ def markdown(run: Run, cells: dict[int, Transcript], costing: Costing, *, thinki
     plan = run.plan
     parts = [f"# Run {run.id if run.id is not None else ''}".rstrip(), f"{run.created}"]
     if plan.profile:
-        parts.append(f"Profile: {plan.profile}")
+        parts.append(f"Profile: {clean_line(plan.profile)}")
     parts.append("\n".join(f"> {line}" for line in clean(plan.prompt, keep=True).splitlines()))
     for cell in plan.cells:
         said = cells[cell.index]

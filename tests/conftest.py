@@ -1,0 +1,36 @@
+"""What several test modules share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptlab.providers import weights as default_weights
+from tests.command import Lab, Servers
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The embedded model's file: kept in PROMPTLAB_TEST_CACHE or .cache/weights, and fetched for real, once."""
+    repository = Path(__file__).parents[1]
+    cache = Path(os.environ.get("PROMPTLAB_TEST_CACHE") or repository / ".cache" / "weights")
+    return default_weights.cached(cache) or default_weights.fetch(cache, lambda done, total: None)
+
+
+@pytest.fixture
+def serve() -> Iterator[Servers]:
+    """Starts servers that answer with given bytes, for a test that runs the command against them."""
+    servers = Servers()
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """The command itself, with an empty home."""
+    return Lab(tmp_path)

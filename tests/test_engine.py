@@ -1,0 +1,614 @@
+"""The engine over real HTTP: slots, retries, time-outs, cancel; and one well-formed stream of events per cell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from promptlab.engine import Engine, Limits, Sink
+from promptlab.errors import Fault, LabError, ProviderError, WeightsError
+from promptlab.events import (
+    Accepted,
+    Answer,
+    Cancelled,
+    Ending,
+    Event,
+    Failed,
+    Finished,
+    Retrying,
+    Stamped,
+    Started,
+    Waiting,
+)
+from promptlab.metrics import timing
+from promptlab.plan import Cell, Plan
+from promptlab.providers import Provider
+from promptlab.providers.http import Pool
+from promptlab.providers.openai_chat import OpenAIChat
+from promptlab.request import Message, Request, Wire
+from promptlab.transcript import Transcript
+from tests.replay import EVENT_STREAM, JSON, Replay, Reply
+
+PATIENCE = 20  # seconds after which a test that waits for something gives up
+
+
+def chunk(text: str = "", finish: str | None = None) -> bytes:
+    body = {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+WELL = chunk("a") + chunk("b", "stop") + b"data: [DONE]\n\n"
+
+
+def refusal(status: int, message: str = "no", code: str | None = None, **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(json.dumps({"error": {"message": message, "code": code}}).encode(), status, {**JSON, **named})
+
+
+@dataclass
+class Clock:
+    """Time that only moves when somebody waits; `sleep` comes back at once and takes note."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Ran:
+    """What the sinks were given, and the fold of it."""
+
+    events: list[Stamped] = field(default_factory=list)
+    cells: dict[int, Transcript] = field(default_factory=dict)
+
+    def __call__(self, stamped: Stamped) -> None:
+        self.events.append(stamped)
+        self.cells.setdefault(stamped.cell, Transcript()).apply(stamped.at, stamped.event)
+
+    def of(self, cell: int) -> list[Event]:
+        return [stamped.event for stamped in self.events if stamped.cell == cell]
+
+    def kinds(self, cell: int = 0) -> list[str]:
+        return [type(event).__name__ for event in self.of(cell)]
+
+
+def plan(endpoints: Sequence[str]) -> Plan:
+    said = (Message("user", "hi"),)
+    return Plan(tuple(Cell(n, name, name, Request("m", said)) for n, name in enumerate(endpoints)), "hi")
+
+
+async def carry_out(
+    urls: Sequence[str], *, limits: Limits | None = None, clock: Clock | None = None, slots: int = 16,
+    sink: Callable[[Engine], Sink] | None = None,
+) -> Ran:  # fmt: skip
+    """A cell for each address; cells with the same address share a provider."""
+    pool, ran = Pool(), Ran()
+    shared = {url: OpenAIChat(f"v{n}", f"{url}/v1", pool, slots=slots) for n, url in enumerate(dict.fromkeys(urls))}
+    engine = Engine({n: shared[url] for n, url in enumerate(urls)}, [ran], limits or Limits())
+    if clock:
+        engine.clock, engine.sleep = clock, clock.sleep
+    if sink:
+        engine.sinks = [ran, sink(engine)]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await engine.run(plan([shared[url].name for url in urls]))
+    finally:
+        await pool.aclose()
+    for cell in range(len(urls)):
+        check_order(ran.of(cell))
+    return ran
+
+
+def check_order(events: Sequence[Event]) -> None:
+    """Started, then perhaps Accepted, then what is said; a Retrying before each other Started; one ending, last."""
+    assert [isinstance(event, Ending) for event in events] == [False] * (len(events) - 1) + [True]
+    accepted, attempt, between = False, 0, True
+    for event in events[:-1]:
+        match event:
+            case Started():
+                assert between and event.attempt == attempt + 1
+                accepted, attempt, between = False, event.attempt, False
+            case Accepted():
+                assert not between and not accepted
+                accepted = True
+            case Retrying():
+                assert not between and event.attempt == attempt
+                between = True
+            case _:
+                assert accepted and not between, event
+    if isinstance(events[-1], Finished):
+        assert accepted
+
+
+def replayed(server: Replay, count: int = 1, **options: Any) -> Ran:
+    async def go() -> Ran:
+        async with server:
+            return await carry_out([server.url] * count, **options)
+
+    return asyncio.run(go())
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """A server of any behaviour; `handler` is called when a request's head has come."""
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await handler(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def answer_well(writer: asyncio.StreamWriter) -> None:
+    lines = ("HTTP/1.1 200 OK", "content-type: text/event-stream", f"content-length: {len(WELL)}", "connection: close")
+    writer.write("\r\n".join([*lines, "", ""]).encode() + WELL)
+
+
+# Retries
+
+
+@pytest.mark.parametrize(
+    ("reply", "delay"),
+    [
+        (refusal(429, retry_after="11"), 11.0),
+        (refusal(429, retry_after="2", retry_after_ms="1840"), 1.84),
+        (refusal(429, retry_after="0"), 0.05),
+        (refusal(503, retry_after="3"), 3.0),
+        (refusal(429), None), (refusal(408), None), (refusal(500), None), (refusal(502), None), (refusal(503), None),
+        (refusal(504), None), (refusal(529), None),
+        (Reply(b"<html>502</html>", 502, {"content-type": "text/html"}), None),
+        (Reply(chunk(), cut_after=20), None),
+        (Reply(b"data: {\"error\": {\"type\": \"overloaded_error\", \"message\": \"Overloaded\"}}\n\n"), None),
+    ],
+)  # fmt: skip
+def test_what_may_pass_is_tried_again_after_the_wait_asked_for(reply: Reply, delay: float | None) -> None:
+    clock = Clock()
+    server = Replay(reply.body, status=reply.status, headers=reply.headers, cut_after=reply.cut_after).then(Reply(WELL))
+    ran = replayed(server, clock=clock)
+    assert (ran.cells[0].state, ran.cells[0].answer, ran.cells[0].attempts) == ("done", "ab", 2)
+    assert len(server.requests) == 2 and server.requests[0].body == server.requests[1].body
+    (retrying,) = [event for event in ran.of(0) if isinstance(event, Retrying)]
+    assert [retrying.delay] == clock.slept and retrying.fault.line().startswith("v0")
+    assert retrying.delay == delay if delay is not None else 0.5 <= retrying.delay <= 1.0
+
+
+def test_tries_are_counted_and_spread_out() -> None:
+    clock, server = Clock(), Replay(b"{}", status=500, headers=JSON)
+    ran = replayed(server, clock=clock, limits=Limits(attempts=4))
+    assert ran.kinds() == ["Started", "Retrying", "Started", "Retrying", "Started", "Retrying", "Started", "Failed"]
+    assert len(server.requests) == 4 and ran.cells[0].attempts == 4
+    for number, slept in enumerate(clock.slept):
+        assert 2**number / 2 <= slept <= 2**number
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (refusal(401), "auth"),
+        (refusal(402), "no_credit"),
+        (refusal(429, code="insufficient_quota"), "no_credit"),
+        (refusal(400), "bad_request"),
+        (refusal(404, "no such model"), "model_missing"),
+        (refusal(503, "No available channel for model m", "model_not_found"), "model_missing"),
+        (Reply(b"<html>hello</html>", 200, {"content-type": "text/html"}), "not_an_api"),
+        (refusal(429, retry_after="121"), "rate_limit"),
+    ],
+)
+def test_what_will_not_pass_or_not_soon_is_not_tried_again(reply: Reply, kind: str) -> None:
+    clock, server = Clock(), Replay(reply.body, status=reply.status, headers=reply.headers)
+    ran = replayed(server, clock=clock, limits=Limits(longest_wait=120))
+    assert ran.kinds() == ["Started", "Failed"] and len(server.requests) == 1 and clock.slept == []
+    fault = ran.cells[0].fault
+    assert fault is not None and fault.kind == kind
+
+
+def test_a_refused_connection_fails_at_once() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        ran = asyncio.run(carry_out([f"http://127.0.0.1:{held.getsockname()[1]}"], clock=(clock := Clock())))
+    assert ran.kinds() == ["Started", "Failed"] and clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("body", "cut", "state"),
+    [
+        (chunk("a") + chunk("b"), 100, "incomplete"),
+        (chunk("a") + b'data: {"error": {"type": "overloaded_error", "message": "Overloaded"}}\n\n', None, "failed"),
+        (b'data: {"choices": [{"delta": {"reasoning": "a"}}]}\n\ndata: {"error": {"message": "x", "code": 500}}\n\n',
+         None, "failed"),
+    ],
+)  # fmt: skip
+def test_nothing_is_sent_again_once_something_was_said(body: bytes, cut: int | None, state: str) -> None:
+    server = Replay(body, cut_after=cut).then(Reply(WELL))
+    ran = replayed(server, clock=Clock())
+    assert (ran.cells[0].state, len(server.requests), ran.cells[0].attempts) == (state, 1, 1)
+    assert ran.cells[0].answer == "a" or ran.cells[0].thinking == "a"
+
+
+def test_times_are_measured_from_the_last_attempt() -> None:
+    server = Replay(b"{}", status=429, headers={**JSON, "retry-after": "50"}).then(Reply(WELL))
+    ran = replayed(server, clock=Clock())
+    cell = ran.cells[0]
+    assert (cell.started, cell.first_answer) == (50.0, 50.0)
+    assert timing(cell).first_answer == 0.0 == timing(cell).total
+
+
+# Time-outs
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [(Limits(first=0.2), "no answer within 0.2 s"), (Limits(total=0.2), "not finished after 0.2 s")],
+)
+def test_an_endpoint_that_never_answers(limits: Limits, words: str) -> None:
+    async def go() -> Ran:
+        left = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1000):
+                pass
+            left.set()
+
+        async with serving(silent) as url:
+            ran = await carry_out([url], limits=limits)
+            await asyncio.wait_for(left.wait(), PATIENCE)
+        return ran
+
+    ran = asyncio.run(go())
+    fault = ran.cells[0].fault
+    assert ran.kinds() == ["Started", "Failed"]
+    assert fault is not None and fault.kind == "timeout" and words in fault.message
+    assert fault.provider == "v0" and "--timeout" in fault.hint and fault.status is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [(Limits(silence=0.2), "silent for 0.2 s"), (Limits(total=0.3), "not finished after 0.3 s")],
+)
+def test_a_stream_that_falls_silent_keeps_what_came_and_is_closed(limits: Limits, words: str) -> None:
+    async def go() -> Ran:
+        async with Replay(chunk("a"), hold=True) as server:
+            ran = await carry_out([server.url], limits=limits)
+            await asyncio.wait_for(server.disconnected.wait(), PATIENCE)
+        return ran
+
+    ran = asyncio.run(go())
+    fault = ran.cells[0].fault
+    assert fault is not None and fault.kind == "timeout" and words in fault.message
+    assert (ran.cells[0].answer, ran.cells[0].state) == ("a", "failed")
+
+
+def test_keep_alives_are_signs_of_life() -> None:
+    clock = Clock()
+
+    def wait_long(engine: Engine) -> Sink:
+        def sink(stamped: Stamped) -> None:
+            if isinstance(stamped.event, Waiting):
+                clock.now += 200  # of 300 seconds that a stream may be silent
+
+        return sink
+
+    body = b": keep-alive\n\n" * 12
+    ran = replayed(Replay(body + WELL, slice=14, pause=0.05), clock=clock, sink=wait_long)
+    assert ran.kinds().count("Waiting") == 12 and ran.cells[0].state == "done"
+    assert ran.cells[0].ended is not None and ran.cells[0].ended >= 2400
+
+
+# Cancel
+
+
+def when(kind: type[Event], act: Callable[[Engine, Stamped], None]) -> Callable[[Engine], Sink]:
+    def make(engine: Engine) -> Sink:
+        return lambda stamped: act(engine, stamped) if isinstance(stamped.event, kind) else None
+
+    return make
+
+
+def test_one_cell_is_cancelled_and_the_others_go_on() -> None:
+    async def go() -> Ran:
+        async with Replay(chunk("a"), hold=True) as holding, Replay(WELL) as well:
+            ran = await carry_out(
+                [holding.url, well.url], sink=when(Answer, lambda engine, _: engine.cancel(0, "enough"))
+            )
+            await asyncio.wait_for(holding.disconnected.wait(), PATIENCE)
+        return ran
+
+    ran = asyncio.run(go())
+    assert ran.of(0)[-1] == Cancelled("enough") and ran.cells[0].answer == "a"
+    assert ran.cells[1].state == "done"
+
+
+def test_all_are_cancelled_and_every_connection_is_closed() -> None:
+    async def go() -> Ran:
+        said: set[int] = set()
+
+        def act(engine: Engine, stamped: Stamped) -> None:
+            said.add(stamped.cell)
+            if len(said) == 3:
+                engine.cancel()
+
+        async with Replay(chunk("a"), hold=True) as one, Replay(chunk("a"), hold=True) as two:
+            ran = await carry_out([one.url, one.url, two.url], sink=when(Answer, act))
+            for server in (one, two):
+                await asyncio.wait_for(server.disconnected.wait(), PATIENCE)
+        return ran
+
+    ran = asyncio.run(go())
+    assert [ran.of(n)[-1] for n in range(3)] == [Cancelled("cancelled")] * 3
+
+
+@pytest.mark.parametrize("slots", [1, 16])
+def test_cancelling_at_the_first_event_ends_every_cell_once(slots: int) -> None:
+    """Cells whose tasks have not taken a step, and cells that wait for a slot, say so too."""
+    server = Replay(WELL)
+    ran = replayed(server, 4, slots=slots, sink=when(Started, lambda engine, _: engine.cancel(why="left")))
+    assert [ran.of(n)[-1] for n in range(4)] == [Cancelled("left")] * 4
+
+
+def test_a_wait_for_the_next_try_is_cancelled() -> None:
+    async def go() -> Ran:
+        never = asyncio.Event()
+
+        class Stuck(Clock):
+            async def sleep(self, seconds: float) -> None:
+                await never.wait()
+
+        def act(engine: Engine, stamped: Stamped) -> None:
+            asyncio.get_running_loop().call_soon(engine.cancel)
+
+        async with Replay(b"{}", status=500, headers=JSON) as server:
+            return await carry_out([server.url], clock=Stuck(), sink=when(Retrying, act))
+
+    assert asyncio.run(go()).kinds() == ["Started", "Retrying", "Cancelled"]
+
+
+def test_whoever_cancels_the_run_hears_of_it_and_the_cells_are_ended() -> None:
+    async def go() -> Ran:
+        ran = Ran()
+        async with Replay(chunk("a"), hold=True) as server:
+            pool = Pool()
+            answered = asyncio.Event()
+            engine = Engine(
+                {n: OpenAIChat("v", server.url, pool, slots=2) for n in range(3)},
+                [ran, lambda stamped: answered.set() if isinstance(stamped.event, Answer) else None],
+            )
+            task = asyncio.create_task(engine.run(plan(["v"] * 3)))
+            await asyncio.wait_for(answered.wait(), PATIENCE)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await pool.aclose()
+        return ran
+
+    ran = asyncio.run(go())
+    for cell in range(3):
+        check_order(ran.of(cell))
+        assert isinstance(ran.of(cell)[-1], Cancelled)
+
+
+# Slots
+
+
+@pytest.mark.parametrize(("cells", "slots", "jobs", "most"), [(9, 3, 64, 3), (9, 16, 2, 2), (4, 16, 64, 4)])
+def test_never_more_at_once_than_slots_and_jobs(cells: int, slots: int, jobs: int, most: int) -> None:
+    async def go() -> tuple[Ran, int]:
+        open_, peak, full = 0, 0, asyncio.Event()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_, peak
+            open_ += 1
+            peak = max(peak, open_)
+            if open_ >= most:
+                full.set()
+            await asyncio.wait_for(full.wait(), PATIENCE)  # nobody leaves before so many have come
+            for _ in range(5):
+                await asyncio.sleep(0)
+            open_ -= 1
+            answer_well(writer)
+
+        async with serving(handler) as url:
+            ran = await carry_out([url] * cells, slots=slots, limits=Limits(jobs=jobs))
+        return ran, peak
+
+    ran, peak = asyncio.run(go())
+    assert peak == most
+    assert all(ran.cells[n].state == "done" for n in range(cells))
+
+
+def test_slots_are_per_endpoint() -> None:
+    async def go() -> Ran:
+        here = {"one": 0, "two": 0}
+        both = asyncio.Event()
+
+        def at(name: str) -> Handler:
+            async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                here[name] += 1
+                assert here[name] <= 2
+                if sum(here.values()) == 4:
+                    both.set()
+                await asyncio.wait_for(both.wait(), PATIENCE)
+                here[name] -= 1
+                answer_well(writer)
+
+            return handler
+
+        async with serving(at("one")) as one, serving(at("two")) as two:
+            return await carry_out([one, one, one, two, two, two], slots=2)
+
+    ran = asyncio.run(go())
+    assert all(ran.cells[n].state == "done" for n in range(6))
+
+
+# Providers of any kind
+
+
+class Scripted:
+    """A provider that yields what it is given, and then does what it is told."""
+
+    def __init__(
+        self, *events: Event, then: BaseException | None = None, hang: bool = False, unready: LabError | None = None
+    ) -> None:
+        self.name, self.slots = "scripted", 8
+        self._events, self._then, self._hang, self._unready = events, then, hang, unready
+        self.prepared, self.closed = 0, 0
+
+    def wire(self, request: Request) -> Wire:
+        return Wire("http://x", {}, {})
+
+    async def prepare(self) -> None:
+        self.prepared += 1
+        if self._unready:
+            raise self._unready
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        try:
+            for event in self._events:
+                yield event
+            if self._then:
+                raise self._then
+            if self._hang:
+                await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+    async def aclose(self) -> None: ...
+
+
+def scripted(*providers: Provider, limits: Limits | None = None, sinks: Sequence[Sink] = ()) -> Ran:
+    async def go() -> Ran:
+        ran = Ran()
+        engine = Engine(dict(enumerate(providers)), [ran, *sinks], limits or Limits())
+        async with asyncio.timeout(PATIENCE):
+            await engine.run(plan([provider.name for provider in providers]))
+        return ran
+
+    return asyncio.run(go())
+
+
+WHOLE = (Accepted(), Answer("a"), Finished("stop", True))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ProviderError(Fault("auth", "no key", "export it", "scripted")), "auth"),
+        (WeightsError("no weights", "be online"), "unknown"),
+    ],
+)
+def test_a_provider_that_can_not_be_readied_fails_its_own_cells_only(error: LabError, kind: str) -> None:
+    broken, well = Scripted(*WHOLE, unready=error), Scripted(*WHOLE)
+    ran = scripted(broken, broken, well)
+    assert ran.kinds(0) == ran.kinds(1) == ["Failed"] and ran.cells[2].state == "done"
+    fault = ran.cells[0].fault
+    assert fault is not None and fault.kind == kind and fault.hint == error.hint
+    assert broken.prepared == well.prepared == 1
+
+
+def test_a_provider_is_readied_once_for_all_its_cells() -> None:
+    provider = Scripted(*WHOLE)
+    ran = scripted(provider, provider, provider)
+    assert provider.prepared == 1 and provider.closed == 3
+    assert [ran.cells[n].state for n in range(3)] == ["done"] * 3
+
+
+def test_a_stream_that_hangs_after_its_end_is_over() -> None:
+    provider = Scripted(*WHOLE, hang=True)
+    assert scripted(provider, limits=Limits(silence=0.1)).kinds() == ["Started", "Accepted", "Answer", "Finished"]
+    assert provider.closed == 1
+
+
+def test_a_stream_without_its_end_is_a_failure() -> None:
+    ran = scripted(Scripted(Accepted(), Answer("a")))
+    assert ran.kinds() == ["Started", "Accepted", "Answer", "Failed"] and ran.cells[0].answer == "a"
+
+
+def test_a_bug_in_a_provider_is_seen_and_ends_the_others() -> None:
+    holding = Scripted(Accepted(), hang=True)
+    with pytest.raises(ZeroDivisionError):
+        scripted(holding, Scripted(Accepted(), then=ZeroDivisionError()))
+    assert holding.closed == 1
+
+
+@pytest.mark.parametrize("kind", [Started, Answer, Finished])
+def test_a_bug_in_a_sink_is_seen(kind: type[Event]) -> None:
+    def sink(stamped: Stamped) -> None:
+        if isinstance(stamped.event, kind):
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        scripted(Scripted(*WHOLE), sinks=[sink])
+
+
+# Any server
+
+REPLIES = st.builds(
+    Reply,
+    st.one_of(
+        st.just(WELL),
+        st.lists(st.sampled_from([
+            chunk("a"), chunk("<think>"), chunk("</think>"), chunk("", "stop"), b": c\n\n", b"data: [DONE]\n\n",
+            b"data: {}\n\n", b"data: [1]\n\n", b"data: nonsense\n\n", b"\n\n", b'data: {"error": "x"}\n\n',
+            b'data: {"usage": {"prompt_tokens": 1}}\n\n', b"<html>", b"\xff\xfe",
+        ]), max_size=5).map(b"".join),
+    ),
+    status=st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 404, 408, 429, 500, 503, 529]),
+    headers=st.sampled_from([EVENT_STREAM, EVENT_STREAM, JSON, {"content-type": "text/html"}, {},
+                             {**JSON, "retry-after": "1"}, {**JSON, "retry-after": "x"}]),
+    slice=st.sampled_from([1, 7, None]),
+    cut_after=st.none() | st.integers(0, 80),
+)  # fmt: skip
+
+
+CUT_PAGE = Reply(b"<html>", headers={"content-type": "text/html"}, cut_after=3)
+
+
+@settings(max_examples=60, deadline=None)
+@example([[CUT_PAGE]])
+@given(st.lists(st.lists(REPLIES, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_every_cell_is_started_and_ended_once_whatever_the_server_does(servers: list[list[Reply]]) -> None:
+    async def go() -> None:
+        live: list[Replay] = []
+        for first, *others in servers:
+            server = Replay(
+                first.body, status=first.status, headers=first.headers, slice=first.slice, cut_after=first.cut_after
+            )
+            for reply in others:
+                server.then(reply)
+            live.append(await server.__aenter__())
+        try:
+            ran = await carry_out([server.url for server in live] * 2, clock=Clock(), limits=Limits(attempts=2))
+        finally:
+            for server in live:
+                await server.__aexit__(None, None, None)
+        assert [stamped.at for stamped in ran.events] == sorted(stamped.at for stamped in ran.events)
+        for event in ran.of(0):
+            if isinstance(event, Failed):
+                assert event.fault.provider and "\n" not in event.fault.line()
+
+    asyncio.run(go())

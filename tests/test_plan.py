@@ -1,0 +1,114 @@
+"""Targets as people write them, and their expansion to cells."""
+
+from __future__ import annotations
+
+import pytest
+
+from promptlab.errors import UsageError
+from promptlab.params import Value
+from promptlab.plan import Plan, Target, expand, parse_target
+from promptlab.request import Message
+
+SAID = (Message("user", "hi"),)
+
+
+def plan(*targets: str, axes: dict[str, list[Value]] | None = None, defaults: dict[str, Value] | None = None) -> Plan:
+    return expand(map(parse_target, targets), axes or {}, SAID, prompt="hi", defaults=defaults)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("local", Target("local", "local", "")),
+        ("local:/m/a b.gguf", Target("local:/m/a b.gguf", "local", "/m/a b.gguf")),
+        ("ollama/qwen3:4b", Target("ollama/qwen3:4b", "ollama", "qwen3:4b")),
+        ("openrouter/deepseek/deepseek-r1", Target("openrouter/deepseek/deepseek-r1", "openrouter",
+                                                   "deepseek/deepseek-r1")),
+        (" local ", Target("local", "local", "")),
+        ("local?temperature=0.2", Target("local", "local", "", {"temperature": [0.2]})),
+        ("a/b?temperature=0.2,1.3&top_p=0.9", Target("a/b", "a", "b", {"temperature": [0.2, 1.3], "top_p": [0.9]})),
+        ("a/b?temperature=default", Target("a/b", "a", "b", {"temperature": [None]})),
+        ("a/b?stop=x%26y&stop=z", Target("a/b", "a", "b", {"stop": [["x&y", "z"]]})),
+        ("a/b?body.thinking={%22type%22:%22disabled%22}",
+         Target("a/b", "a", "b", {"body.thinking": [{"type": "disabled"}]})),
+        ("a/b?tags=off&seed=1", Target("a/b", "a", "b", {"seed": [1]}, {"tags": "off"})),
+    ],
+)  # fmt: skip
+def test_a_target_is_read(text: str, target: Target) -> None:
+    assert parse_target(text) == target
+
+
+@pytest.mark.parametrize("text", ["", "gpt-5", "/m", "openai/", "a b/c", "a/b c", "?seed=1"])
+def test_what_is_no_target_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_target(text)
+    assert f"'{text}'" in caught.value.message and "ENDPOINT/MODEL" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("local?temperature", "not name=value"),
+        ("local?temprature=1", "unknown parameter 'temprature'"),
+        ("local?temperature=9", "from 0 to 5"),
+        ("local?seed=1&seed=2", "given twice"),
+        ("local?tags=maybe", "auto, off, assume-open"),
+    ],
+)
+def test_wrong_settings_of_a_target_are_refused(text: str, part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        parse_target(text)
+
+
+def test_cells_come_in_the_order_written() -> None:
+    found = plan("a/x", "b/y", axes={"temperature": [0.2, 1.3]})
+    assert [(cell.index, cell.endpoint, cell.request.model, cell.request.parameters) for cell in found.cells] == [
+        (0, "a", "x", {"temperature": 0.2}),
+        (1, "a", "x", {"temperature": 1.3}),
+        (2, "b", "y", {"temperature": 0.2}),
+        (3, "b", "y", {"temperature": 1.3}),
+    ]
+    assert all(cell.request.messages == SAID for cell in found.cells)
+
+
+def test_the_target_wins_over_the_command_and_the_command_over_the_profile() -> None:
+    found = plan(
+        "a/x?temperature=1", "b/y", "c/z?temperature=default",
+        axes={"temperature": [0.5]}, defaults={"temperature": 0.1, "seed": 3, "top_p": 0.9},
+    )  # fmt: skip
+    assert [cell.request.parameters for cell in found.cells] == [
+        {"temperature": 1.0, "seed": 3, "top_p": 0.9},
+        {"temperature": 0.5, "seed": 3, "top_p": 0.9},
+        {"seed": 3, "top_p": 0.9},
+    ]
+
+
+def test_an_unset_parameter_is_absent() -> None:
+    (cell,) = plan("local").cells
+    assert cell.request.parameters == {} and cell.varied == {} and cell.label == "local"
+
+
+def test_labels_tell_what_sets_a_cell_apart() -> None:
+    found = plan("local", axes={"temperature": [None, 0.2], "seed": [7]})
+    assert [cell.label for cell in found.cells] == ["local", "local temperature 0.2"]
+
+
+def test_a_value_that_only_one_target_has_is_varied() -> None:
+    found = plan("a/x?seed=1", "b/y")
+    assert [cell.varied for cell in found.cells] == [{"seed": 1}, {}]
+
+
+def test_one_cell_alone_shows_its_parameters() -> None:
+    (cell,) = plan("a/x?temperature=0.2&body.mode=fast").cells
+    assert cell.label == "a/x temperature 0.2 mode fast"
+
+
+def test_the_same_target_twice_is_two_cells() -> None:
+    found = plan("local?temperature=0.2", "local?temperature=1.3")
+    assert [cell.label for cell in found.cells] == ["local temperature 0.2", "local temperature 1.3"]
+    assert len(plan("local", "local").cells) == 2
+
+
+def test_a_plan_keeps_where_it_comes_from() -> None:
+    found = expand([parse_target("a/x")], {}, SAID, prompt="hi", profile="p", base_url="http://h/v1", key_name="K")
+    assert (found.prompt, found.profile, found.base_url, found.key_name) == ("hi", "p", "http://h/v1", "K")
