@@ -18,11 +18,13 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's mapping and where each key stands: `lines` maps a path of keys to its line, counted from 1."""
+    """A file's mapping; `lines` maps a path of keys to its line, counted from 1, and `texts` to a value as it was
+    typed: YAML reads `yes` as true and 1.10 as 1.1, which a prompt doesn't want."""
 
     path: Path
     value: dict[str, Any]
     lines: dict[Path_, int] = field(default_factory=dict)
+    texts: dict[Path_, str] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """`file, line N` for a key, or for the nearest key above it that is in the file."""
@@ -80,7 +82,7 @@ def parse(text: str, path: Path) -> Document:
     value = walk.value(node, ())
     if not isinstance(value, dict):
         raise UsageError(f"{path}: a mapping of keys and values is wanted here", "for example: goal: …")
-    return Document(path, value, walk.lines)
+    return Document(path, value, walk.lines, walk.texts)
 
 
 def _check_depth(events: Iterable[Any], path: Path) -> None:
@@ -102,6 +104,7 @@ class _Walk:
         self._construct = yaml.constructor.SafeConstructor()
         self._count = 0
         self.lines: dict[Path_, int] = {}
+        self.texts: dict[Path_, str] = {}
 
     def value(self, node: Any, place: Path_) -> Any:
         self._count += 1
@@ -115,6 +118,7 @@ class _Walk:
             return self._mapping(node, place)
         if isinstance(node, self._yaml.SequenceNode):
             return [self.value(item, (*place, number)) for number, item in enumerate(node.value)]
+        self.texts[place] = node.value
         if node.tag.rpartition(":")[2] in ("timestamp", "binary", "value"):  # 2026-11-22 is text to us
             return node.value
         try:

@@ -89,16 +89,16 @@ def _text(doc: Document, key: str) -> str:
     value = doc.value.get(key, "")
     if isinstance(value, (dict, list)):
         raise ProfileError(f"{doc.where(key)}: {key} must be text", f"write `{key}: |` and indented lines")
-    return "" if value is None else str(value).strip()
+    return "" if value is None else doc.texts.get((key,), "").strip()
 
 
 def _rules(doc: Document) -> tuple[str, ...]:
     value = doc.value.get("rules") or []
-    if isinstance(value, str):
-        return (value.strip(),)
+    if not isinstance(value, (list, dict)):
+        return (doc.texts["rules",].strip(),)
     if not isinstance(value, list) or any(isinstance(rule, (dict, list)) for rule in value):
         raise ProfileError(f"{doc.where('rules')}: rules must be a list of lines", "a rule with ': ' needs quotes")
-    return tuple(str(rule).strip() for rule in value)
+    return tuple(doc.texts["rules", number].strip() for number in range(len(value)))
 
 
 def _variables(doc: Document) -> dict[str, str | None]:
@@ -110,7 +110,7 @@ def _variables(doc: Document) -> dict[str, str | None]:
     for name, default in value.items():
         if not name.isidentifier() or isinstance(default, (dict, list)):
             raise ProfileError(f"{doc.where('variables', name)}: '{name}' is no variable with a default")
-    return {name: None if default is None else str(default) for name, default in value.items()}
+    return {name: None if default is None else doc.texts["variables", name] for name, default in value.items()}
 
 
 def _parameters(doc: Document) -> dict[str, Value]:

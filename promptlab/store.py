@@ -226,7 +226,8 @@ class Recorder:
         self._batch = dict.fromkeys(cells, 0)
         self._transcripts = {number: Transcript() for number in cells}
         self._flushed = time.monotonic()
-        self._warned = False
+        self._warned = self._closing = False
+        store._db.execute("PRAGMA busy_timeout = 100")  # another process writes: the screen doesn't wait, we try again
 
     def __call__(self, stamped: Stamped) -> None:
         number, at, event = stamped
@@ -260,7 +261,8 @@ class Recorder:
                 for number in self._held:
                     self._outcome(db, number)
         except sqlite3.Error as error:
-            self._complain(error)
+            if "locked" not in str(error) or self._closing:  # another process writes: the next flush has it
+                self._complain(error)
             return
         for number in self._held:
             self._batch[number] += 1
@@ -279,11 +281,15 @@ class Recorder:
 
     def close(self, state: str) -> None:
         """The run has ended: `done` or `cancelled`."""
+        self._closing = True
+        self._store._db.execute("PRAGMA busy_timeout = 10000")
         self.flush()
         try:
             self._store._db.execute("UPDATE runs SET state = ? WHERE id = ?", (state, self._run))
         except sqlite3.Error as error:
             self._complain(error)
+        if self._held:
+            self.warn(f"run {self._run} is not whole in the history: save what you see here")
 
     def _complain(self, error: sqlite3.Error) -> None:
         if not self._warned:

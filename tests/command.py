@@ -119,7 +119,7 @@ class Lab:
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.setenv("PROMPTLAB_HOME", str(self.home))
-            history.show(None, Output("json", False, "auto", False, False, False, False))
+            history.show(None, Output("json", False, "auto", False, False, False, False), requests=False)
         return json.loads(out.getvalue())
 
 

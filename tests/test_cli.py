@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -366,3 +369,41 @@ def test_a_delta_of_another_model_is_named_as_served(lab: Lab, serve: Servers) -
     (cell,) = done.json["cells"]
     assert cell["target"] == "openai/x" and cell["model"] == "x-2026-11"
     assert cell["served"]["upstream"] == "Upstream"
+
+
+def test_the_requests_of_a_run_are_shown_as_they_went_out(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    asked = lab("ask", "雪?", "-m", "openai/m", *at(server), "-t", "0.2,1.3", "-s", "be short")
+    assert asked.code == 0
+    shown = json.loads(lab("show", "--requests", "--format", "json").out)
+    assert [item["body"] for item in shown] == sorted(
+        (json.loads(request.body) for request in server.requests), key=lambda body: float(body["temperature"])
+    )
+    assert "POST http://127.0.0.1" in lab("show", "--requests").out
+
+
+def test_the_embedded_model_from_the_command_to_the_history(lab: Lab, weights: Path) -> None:
+    cache = lab.home / "cache"
+    cache.mkdir(parents=True)
+    (cache / weights.name).hardlink_to(weights)
+    question = ("ask", "Write a quatrain about snow and a frozen river", "-m", "local", "-t", "0,1.3", "--seed", "7",
+                "--max-tokens", "24", "--format", "json")  # fmt: skip
+    first, second = lab(*question), lab(*question)
+    assert first.code == second.code == 0
+    one, two = json.loads(first.out), json.loads(second.out)
+    answers = [cell["answer"] for cell in one["cells"]]
+    assert all(answers) and answers[0] != answers[1]
+    assert answers == [cell["answer"] for cell in two["cells"]]  # a seed, and nothing that depends on the load
+    for cell in one["cells"]:
+        assert cell["usage"]["source"] == "provider" and 0 < cell["usage"]["output"] <= 24
+        assert cell["cost"] == {"usd": None, "reason": "local"} and cell["complete"]
+    assert json.loads(lab("show", str(one["run"]["id"]), "--format", "json").out) == one
+    with closing(sqlite3.connect(lab.home / "promptlab.db")) as database:
+        rows = database.execute(
+            "SELECT answer FROM cells WHERE run = ? ORDER BY number", (one["run"]["id"],)
+        ).fetchall()
+    assert [answer for (answer,) in rows] == answers
+    panes = lab.on_terminal(
+        "ask", "Count to five", "-m", "local", "-t", "0,1", "--max-tokens", "8", columns=80, rows=24
+    )
+    assert panes.code == 0

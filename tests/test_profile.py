@@ -218,3 +218,13 @@ def test_every_shipped_profile_reads_and_renders(path: Path) -> None:
     assert "{{" not in said[0].text and "# Goal\n" in said[0].text and "# Format\n" in said[0].text
     for rule in found.rules:
         assert "{{" in rule or f"- {rule}" in said[0].text
+
+
+def test_words_stay_as_they_were_typed(tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text(
+        "goal: yes\nformat: 1.10\nrules: [010, 12:30, no]\nvariables: {a: 0x10, b: }\ncontext: ~\n", "utf-8"
+    )
+    profile = read(file)
+    assert (profile.goal, profile.format, profile.rules) == ("yes", "1.10", ("010", "12:30", "no"))
+    assert profile.variables == {"a": "0x10", "b": None} and profile.context == ""

@@ -350,8 +350,9 @@ def test_errors_of_the_disk_warn_once_and_nothing_is_lost_if_it_recovers(tmp_pat
             other.execute("ALTER TABLE events RENAME TO gone")
             play(recorder, whole())
             recorder.flush()
-            recorder.close("done")
             assert len(warned) == 1 and "can't be written" in warned[0] and "\n" not in warned[0]
+            recorder.close("done")
+            assert warned[1:] == [f"run {run.id} is not whole in the history: save what you see here"]
             other.execute("ALTER TABLE gone RENAME TO events")
         recorder.flush()
         assert list(store.events(run.id or 0)) == whole()
@@ -369,8 +370,9 @@ def test_a_full_disk_warns_once_and_says_that_it_is_full(tmp_path: Path) -> None
         play(recorder, big)
         play(recorder, [])
         recorder.flush()
-        recorder.close("done")
         assert len(warned) == 1 and "full" in warned[0]
+        recorder.close("done")
+        assert len(warned) == 2 and "not whole" in warned[1]
         store._db.execute("PRAGMA max_page_count = 1000000")
         recorder.flush()
         assert list(store.events(run.id or 0)) == big

@@ -153,6 +153,7 @@ def runs(
 @app.command()
 def show(
     run: RunNumber = None,
+    requests: Annotated[bool, typer.Option("--requests", help="The requests as they went out.")] = False,
     hide_thinking: HideThinking = False,
     usage: Usage = False,
     format: Format = None,
@@ -164,7 +165,7 @@ def show(
     from promptlab.cli import history
     from promptlab.cli.output import Output
 
-    _exit(history.show(run, Output(format, plain, color, raw, hide_thinking, False, usage)))
+    _exit(history.show(run, Output(format, plain, color, raw, hide_thinking, False, usage), requests=requests))
 
 
 @app.command()

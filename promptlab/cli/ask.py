@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from promptlab import config
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
 from promptlab.cli.inputs import check_argument, file_text, stdin_text
 from promptlab.cli.output import Output, tick
+from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Engine, Limits
 from promptlab.errors import UsageError
 from promptlab.events import Cancelled, Ending, Failed, Finished, Stamped
@@ -110,7 +110,8 @@ def carry_out(plan: Plan, output: Output, limits: Limits, *, save: bool, dry_run
     registry = Registry(endpoints, lambda: weights or Path())
     providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
     if dry_run:
-        _print_requests(plan, providers, endpoints, output)
+        print_requests([_planned(cell, providers[cell.index], endpoints[cell.endpoint]) for cell in plan.cells],
+                       output.format)  # fmt: skip
         return 0
     store = Store(places.database) if save else None
     try:
@@ -125,6 +126,12 @@ def _check_files(plan: Plan) -> None:
         model = cell.request.model
         if cell.endpoint == LOCAL and model and not _is_file(model):
             raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
+
+
+def _planned(cell: Cell, provider: Provider, endpoint: Endpoint) -> Outgoing:
+    wire = provider.wire(cell.request)
+    key = f"${endpoint.key}" if endpoint.key else None
+    return Outgoing(cell.target, wire.url, key, dict(cell.request.parameters), wire.sent, wire.exact, wire.body)
 
 
 def _is_file(name: str) -> bool:
@@ -224,29 +231,3 @@ def _on_interrupt(engine: Engine) -> asyncio.Event:
         with suppress(NotImplementedError, AttributeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stop)
     return seen
-
-
-def _print_requests(
-    plan: Plan, providers: Mapping[int, Provider], endpoints: Mapping[str, Endpoint], output: Output
-) -> None:
-    """What would go out for each cell: address, header names, body."""
-    from promptlab.render.plain import escaped
-
-    shown = []
-    for cell in plan.cells:
-        wire = providers[cell.index].wire(cell.request)
-        key = endpoints[cell.endpoint].key
-        shown.append({"target": cell.target, "url": wire.url, "key": f"${key}" if key else None,
-                      "asked": cell.request.parameters, "sent": wire.sent, "exact": wire.exact,
-                      "body": wire.body})  # fmt: skip
-    if output.format in ("json", "jsonl"):
-        for item in shown if output.format == "jsonl" else [shown]:
-            indent = None if output.format == "jsonl" else 2
-            sys.stdout.write(escaped(json.dumps(item, ensure_ascii=False, indent=indent)) + "\n")
-        return
-    for item in shown:
-        exact = "" if item["exact"] else "  (as litellm shows it; the sending is recorded)"
-        sys.stdout.write(f"POST {clean_line(str(item['url']))}{exact}\n")
-        if item["key"]:
-            sys.stdout.write(f"Authorization: Bearer {item['key']}\n")
-        sys.stdout.write(escaped(json.dumps(item["body"], ensure_ascii=False, indent=2)) + "\n\n")

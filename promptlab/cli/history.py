@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from promptlab import config
 from promptlab.cli.ask import carry_out, costing, endpoints_of
 from promptlab.cli.output import Output, console
+from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Limits
 from promptlab.errors import UsageError
-from promptlab.events import Cancelled, Stamped
+from promptlab.events import Cancelled, Sent, Stamped
+from promptlab.params import Value
 from promptlab.plan import Run
 from promptlab.providers.catalog import Endpoint
 from promptlab.render.sanitise import clean_line
@@ -60,14 +63,17 @@ def _line(summary: Summary) -> str:
     return f"{summary.id:>5}  {summary.created[:16].replace('T', ' ')}  {tally:>5}{state}  {targets}{profile}  {prompt}"
 
 
-def show(id: int | None, output: Output) -> int:
+def show(id: int | None, output: Output, *, requests: bool) -> int:
     store = Store(config.places().database)
     try:
         run = store.run(id)
         assert run.id is not None
-        events = _ended(run, list(store.events(run.id)))
+        events, sent = _ended(run, list(store.events(run.id))), store.sent(run.id)
     finally:
         store.close()
+    if requests:
+        print_requests(_went_out(run, sent, events), output.format)
+        return 0
     last = max((stamped.at for stamped in events), default=0.0)
     view = output.view(run, costing(_endpoints(run)), lambda: last)
     for stamped in events:
@@ -75,6 +81,25 @@ def show(id: int | None, output: Output) -> int:
     view.start()
     view.close(run.state)
     return 0
+
+
+def _went_out(run: Run, sent: Mapping[int, tuple[str, dict[str, Any]]], events: list[Stamped]) -> list[Outgoing]:
+    """The requests of a run: as written down before sending, or as litellm's went out."""
+    said = {cell.index: Transcript() for cell in run.plan.cells}
+    for number, at, event in events:
+        said[number].apply(at, event)
+    found = []
+    for cell in run.plan.cells:
+        wire, asked, on_wire = said[cell.index].wire, cell.request.parameters, said[cell.index].sent
+        if wire is None and cell.index in sent:
+            url, rest = sent[cell.index]
+            messages: list[Value] = [
+                {"role": message.role, "content": message.text} for message in cell.request.messages
+            ]
+            wire = Sent(url, {"model": rest.get("model"), "messages": messages, **rest})
+        if wire is not None:
+            found.append(Outgoing(cell.target, wire.url, None, asked, on_wire, True, wire.body))
+    return found
 
 
 def _ended(run: Run, events: list[Stamped]) -> list[Stamped]:

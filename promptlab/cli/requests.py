@@ -1,0 +1,44 @@
+"""Requests as they go out, for `--dry-run`, and as they went out, for `show --requests`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from promptlab.params import Value
+from promptlab.render.plain import escaped
+from promptlab.render.sanitise import clean_line
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request. `key` is the name of the variable that holds it, `exact` False where litellm makes the body
+    and only the sending can tell."""
+
+    target: str
+    url: str
+    key: str | None
+    asked: dict[str, Value]
+    sent: dict[str, Value]
+    exact: bool
+    body: dict[str, Value]
+
+
+def print_requests(requests: Sequence[Outgoing], format: str | None) -> None:
+    """Print them as text, as a JSON list, or as a line of JSON each."""
+    if format == "json":
+        _write(escaped(json.dumps([asdict(request) for request in requests], ensure_ascii=False, indent=2)))
+    for request in requests:
+        if format == "jsonl":
+            _write(escaped(json.dumps(asdict(request), ensure_ascii=False)))
+        elif format != "json":
+            _write(f"POST {clean_line(request.url)}" + ("" if request.exact else "  (before litellm makes the body)"))
+            if request.key:
+                _write(f"Authorization: Bearer {clean_line(request.key)}")
+            _write(escaped(json.dumps(request.body, ensure_ascii=False, indent=2)) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
