@@ -1,6 +1,6 @@
 """One pooled HTTP client for all direct dialects, and the decoder of server-sent events.
 
-aiohttp carries the streams: 16 µs of CPU a chunk against 37 for httpx2 and 46 to 177 for httpx, whose parsers
+aiohttp carries the streams: 10 µs of CPU a chunk against 34 for httpx2 and 46 to 164 for httpx, whose parsers
 are Python (bench/wire.py). It is imported when the first request needs it.
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The default model is small enough to repeat itself for ever at a low temperature: its server stops it here where
 # a request sets no max_tokens. That is the server's own limit, as every server has one, and the cell says it.
-DEFAULT_MOST = 512
+DEFAULT_MOST = 256
 
 
 class Registry:

@@ -9,7 +9,7 @@ from promptlab.metrics import Cost
 from promptlab.plan import Cell
 from promptlab.render import facts
 from promptlab.render.sanitise import Sanitiser, clean_line
-from promptlab.render.wrap import WrapBuffer, wrap_line
+from promptlab.render.wrap import WrapBuffer, width, wrap_line
 from promptlab.transcript import Transcript
 
 Kind = Literal["title", "thinking", "answer", "facts", "fault", "note", "blank"]
@@ -105,16 +105,15 @@ class Pane:
         return [Line("blank", ""), *lines] if self.said.answer or self.said.thinking else lines
 
     def status(self, now: float, cost: Cost) -> str:
-        """The line under a cell that runs."""
+        """The line under a cell in the live region: as many facts as fit, none cut in the middle."""
+        words = [facts.state(self.said, now)]
         if self.said.ending:
-            return facts.SEPARATOR.join([facts.state(self.said, now), *facts.facts(self.said, cost)])
-        return facts.state(self.said, now)
+            words += facts.facts(self.said, cost)
+        return packed(words, self._cells)[0]
 
 
 def packed(words: list[str], cells: int) -> list[str]:
     """Facts joined into as few lines as hold them, broken between facts and not inside one."""
-    from promptlab.render.wrap import width
-
     lines: list[str] = []
     for word in words:
         if lines and width(lines[-1]) + width(facts.SEPARATOR) + width(word) <= cells:
