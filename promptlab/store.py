@@ -97,13 +97,25 @@ class Store:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None)
             path.chmod(0o600)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._enter_wal()
             self._db.execute("PRAGMA synchronous = NORMAL")  # a crash of ours loses nothing; of the machine, seconds
             self._db.execute("PRAGMA foreign_keys = ON")
             self._migrate()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"the history in {path} can't be opened: {error}",
                              "set PROMPTLAB_HOME to a folder of yours, or use --no-save") from None  # fmt: skip
+
+    def _enter_wal(self) -> None:
+        """WAL mode. SQLite does not wait for a lock here as elsewhere: two first starts at once would fail."""
+        deadline = time.monotonic() + 10.0
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _migrate(self) -> None:
         version = self._version()
