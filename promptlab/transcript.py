@@ -79,11 +79,6 @@ class Transcript:
         return self.state in ENDED
 
     @property
-    def well(self) -> bool:
-        """The answer came, whole, as far as the endpoint says."""
-        return self.state == "done"
-
-    @property
     def trace(self) -> TraceKind:
         """What kind of thinking this shows. Hidden: tokens are billed and no text comes. Withheld: the vendor
         says that there was some, and keeps it."""
