@@ -44,6 +44,7 @@ from pathlib import Path
 from promptlab.engine import Engine, Limits
 from promptlab.plan import Cell, Plan
 from promptlab.providers.http import Pool
+from promptlab.providers.direct import Direct
 from promptlab.providers.openai_chat import OpenAIChat
 from promptlab.request import Message, Request
 from promptlab.store import Store
@@ -56,7 +57,7 @@ async def go():
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "bench.db")
         pool = Pool()
-        provider = OpenAIChat("bench", url, pool, slots=width)
+        provider = Direct("bench", url, pool, OpenAIChat(), slots=width)
         request = Request("bench", (Message("user", "hi"),))
         plan = Plan(tuple(Cell(n, "bench/bench", "bench", request) for n in range(count)), "hi")
         _, recorder = store.begin(plan, {c.index: provider.wire(request) for c in plan.cells})

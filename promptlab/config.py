@@ -1,17 +1,22 @@
-"""Where things are kept, and what the user has set: folders, config.yaml, endpoints."""
+"""Where things are kept, and what the user has set: folders, config.yaml over the shipped knowledge."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from promptlab import document
+from promptlab import document, knowledge
+from promptlab.document import Document
 from promptlab.errors import ConfigError, UsageError
+from promptlab.knowledge import Knowledge
 from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
+from promptlab.request import LOCAL
 
-_KEYS = ("endpoints",)
+_KEYS = ("endpoints", "aliases", "groups", *knowledge.SECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +61,60 @@ def shipped_profiles() -> Path:
     return packed if packed.is_dir() else Path(__file__).parent.parent / "profiles"
 
 
-def endpoints(where: Places) -> dict[str, Endpoint]:
-    """The shipped endpoints under the user's own. Raises ConfigError with file, line and key."""
-    known = catalog.shipped()
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds here: the shipped endpoints and knowledge under the user's own, and the user's names for targets."""
+
+    endpoints: dict[str, Endpoint]
+    knowledge: Knowledge
+    aliases: dict[str, str]
+    groups: dict[str, list[str]]
+
+
+def settings(where: Places) -> Settings:
+    """config.yaml over the shipped knowledge. Raises ConfigError with file, line and key."""
+    shipped = document.load(knowledge.SHIPPED)
+    known = catalog.read(shipped, shipped.value["endpoints"], "endpoints")
+    facts = knowledge.read(shipped)
     if not where.settings.is_file():
-        return known
+        return Settings(known, facts, {}, {})
     try:
         doc = document.load(where.settings)
         doc.only(_KEYS, doc.value)
-        entries = doc.value.get("endpoints") or {}
-        if not isinstance(entries, dict):
-            raise ConfigError(f"{doc.where('endpoints')}: endpoints must be names with keys", "name: {base_url: …}")
-        return {**known, **(catalog.read(doc, entries, "endpoints") if entries else {})}
+        own = catalog.read(doc, _section(doc, "endpoints"), "endpoints", shipped=known)
+        aliases, groups = _names(doc)
+        return Settings(known | own, knowledge.read(doc).above(facts), aliases, groups)
     except ConfigError:
         raise
     except UsageError as error:
         raise ConfigError(error.message, error.hint) from None
+
+
+def _section(doc: Document, name: str) -> dict[str, Any]:
+    entries = doc.value.get(name) or {}
+    if not isinstance(entries, dict):
+        raise ConfigError(f"{doc.where(name)}: {name} must be names with keys", "name: …")
+    return entries
+
+
+def _names(doc: Document) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The `aliases` (a name for one target) and `groups` (`@name` for several)."""
+    aliases, groups = _section(doc, "aliases"), _section(doc, "groups")
+    for name, target in aliases.items():
+        if not isinstance(target, str):
+            raise ConfigError(
+                f"{doc.where('aliases', name)}: an alias stands for one target", f"{name}: ollama/qwen3:4b"
+            )
+        _check_name(doc, "aliases", name)
+    for name, targets in groups.items():
+        if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
+            raise ConfigError(f"{doc.where('groups', name)}: a group is a list of targets",
+                              f"{name}: [deepseek/deepseek-flash, openai/o3]")  # fmt: skip
+        _check_name(doc, "groups", name)
+    return aliases, groups
+
+
+def _check_name(doc: Document, section: str, name: str) -> None:
+    if name == LOCAL or not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigError(f"{doc.where(section, name)}: '{name}' can't be a name for targets",
+                          "letters, digits, - . and _; not 'local'")  # fmt: skip

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 
 from promptlab.errors import Fault, LabError, ProviderError
 from promptlab.events import Answer, Cancelled, Event, Failed, Finished, Retrying, Stamped, Started, Thinking
+from promptlab.knowledge import learned
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider
+from promptlab.request import Request, Wire
 
 Sink = Callable[[Stamped], None]
 
@@ -39,6 +42,8 @@ class _Running:
     started: float | None = None
     last: float | None = None
     said: bool = False
+    number: int = 0  # of the attempt
+    wire: Wire | None = None  # of the attempt
     overdue: Fault | None = None
     why: str = ""
     over: bool = False  # its ending has been said
@@ -46,7 +51,8 @@ class _Running:
 
 @dataclass(slots=True)
 class Engine:
-    """`providers` gives the provider of each cell (by `Cell.index`); every sink gets every event, in order.
+    """`providers` gives the provider of each cell (by `Cell.index`); every sink gets every event, in order. With
+    `adapt` a request is sent again without a parameter that its endpoint refuses.
 
     Sinks are plain functions and must be quick: they run between two reads of the network.
     """
@@ -54,18 +60,21 @@ class Engine:
     providers: Mapping[int, Provider]
     sinks: Sequence[Sink]
     limits: Limits = field(default_factory=Limits)
+    adapt: bool = True
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _epoch: float = 0.0
     _running: dict[int, _Running] = field(default_factory=dict)
     _ready: dict[int, asyncio.Lock] = field(default_factory=dict)
     _prepared: dict[int, LabError | None] = field(default_factory=dict)
+    _left: dict[int, int] = field(default_factory=dict)  # cells of a provider that have not ended
 
     async def run(self, plan: Plan) -> None:
         """Run every cell to its end. Cells fail as values; only a bug raises."""
         self._epoch = self.clock()
         everywhere = asyncio.Semaphore(self.limits.jobs)
         slots = {id(p): asyncio.Semaphore(p.slots) for p in self.providers.values()}
+        self._left = Counter(id(self.providers[cell.index]) for cell in plan.cells)
         watch = asyncio.create_task(self._watch())
         try:
             async with asyncio.TaskGroup() as group:
@@ -112,9 +121,11 @@ class Engine:
     async def _cell(self, cell: Cell, running: _Running, gates: Sequence[asyncio.Semaphore]) -> None:
         try:
             async with AsyncExitStack() as held:
-                for gate in gates:
-                    await held.enter_async_context(gate)
+                slots, everywhere = gates
+                await held.enter_async_context(slots)
+                # A model that waits for memory must not keep the others from being asked: ours is taken after it.
                 await self._prepare(self.providers[cell.index])
+                await held.enter_async_context(everywhere)
                 await self._attempts(cell, running)
         except ProviderError as error:
             self._end(cell.index, running, Failed(error.fault, error.reason))
@@ -129,6 +140,13 @@ class Engine:
                     raise
         finally:
             self._running.pop(cell.index, None)
+            await self._release(self.providers[cell.index])
+
+    async def _release(self, provider: Provider) -> None:
+        """Let go of a provider after its last cell: the next local model may wait for the memory."""
+        self._left[id(provider)] -= 1
+        if not self._left[id(provider)]:
+            await provider.release()
 
     async def _prepare(self, provider: Provider) -> None:
         """Get a provider ready, once; what it fails with, every one of its cells fails with."""
@@ -144,6 +162,33 @@ class Engine:
             raise failure
 
     async def _attempts(self, cell: Cell, running: _Running) -> None:
+        """Send until it ends: what may pass later is tried again, a refused parameter is left out and told."""
+        request = cell.request
+        while True:
+            try:
+                await self._tries(cell, request, running)
+                return
+            except ProviderError as error:
+                name = self._refused(cell, running, error.fault)
+                if name is None or not self.adapt or name in request.without:
+                    raise
+                self._emit(cell.index, Retrying(error.fault, 0.0, running.number))
+                request = replace(request, without=(*request.without, name))
+
+    def _refused(self, cell: Cell, running: _Running, fault: Fault) -> str | None:
+        """The parameter that the endpoint refused, if it was one: said as an event where the endpoint itself said it
+        (a library in between proves nothing about the endpoint)."""
+        wire = running.wire
+        if wire is None or running.said or fault.kind not in ("param_rejected", "bad_request"):
+            return None
+        name = wire.blamed(fault.param, fault.message) if fault.status in (400, 422, None) else None
+        if name is None or name not in wire.sent:
+            return None
+        if fault.status is not None:
+            self._emit(cell.index, learned(fault, name, cell.request.parameters.get(name), wire.state))
+        return name
+
+    async def _tries(self, cell: Cell, request: Request, running: _Running) -> None:
         from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
         def may_pass(error: BaseException) -> bool:
@@ -163,7 +208,7 @@ class Engine:
             error = state.outcome.exception() if state.outcome else None
             assert isinstance(error, ProviderError)
             running.started = running.last = None  # the wait is ours: no watchdog
-            self._emit(cell.index, Retrying(error.fault, state.upcoming_sleep, state.attempt_number))
+            self._emit(cell.index, Retrying(error.fault, state.upcoming_sleep, running.number))
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(may_pass), stop=stop_after_attempt(self.limits.attempts), wait=wait,
@@ -171,14 +216,16 @@ class Engine:
         )  # fmt: skip
         async for attempt in retrying:
             with attempt:
-                await self._attempt(cell, running, attempt.retry_state.attempt_number)
+                await self._attempt(cell, request, running)
 
-    async def _attempt(self, cell: Cell, running: _Running, number: int) -> None:
-        provider, request = self.providers[cell.index], cell.request
-        wire = provider.wire(request)
-        running.said = False
+    async def _attempt(self, cell: Cell, request: Request, running: _Running) -> None:
+        provider = self.providers[cell.index]
+        wire = running.wire = provider.wire(request)
+        running.said, running.number = False, running.number + 1
         running.started, running.last = self.clock(), None
-        self._emit(cell.index, Started(dict(request.parameters), wire.sent, number))
+        words = {name: verdict.word for name, verdict in wire.verdicts.items()}
+        notes = {name: verdict.note for name, verdict in wire.verdicts.items() if verdict.note}
+        self._emit(cell.index, Started(dict(request.parameters), wire.sent, running.number, dict(words), notes))
         index, clock, epoch, sinks = cell.index, self.clock, self._epoch, self.sinks
         async with aclosing(provider.stream(request)) as events:
             async for event in events:

@@ -13,16 +13,20 @@ from promptlab.errors import Fault
 from promptlab.params import Value
 
 ThinkingKind = Literal["raw", "summary"]
+OpaqueKind = Literal["signature", "redacted", "encrypted"]
 UsageSource = Literal["provider", "litellm", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """One attempt goes out now: what was asked, and what of it is on the wire (promptlab's names)."""
+    """One attempt goes out now: what was asked, what of it is on the wire (promptlab's names), and for each what
+    becomes of it: honoured, ignored, refused, pinned or unknown, with a note where there is more to say."""
 
     asked: dict[str, Value] = field(default_factory=dict)
     sent: dict[str, Value] = field(default_factory=dict)
     attempt: int = 1
+    verdicts: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,37 @@ class Withheld:
     """There was thinking, and the vendor keeps its text: encrypted, redacted or omitted."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """What the vendor wants back with the next turn and nobody can read: a thinking block's signature, redacted
+    thinking, encrypted reasoning. `item` is the vendor's id of it, where it has one."""
+
+    kind: OpaqueKind
+    text: str
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The endpoint spent `seconds` on loading the model before it began: no part of its speed."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The endpoint itself said what it does with a parameter; `state` is whether it thought (on, off, unknown).
+
+    `value` is what the parameter is pinned to, `asked` the one value that was refused where others may do."""
+
+    parameter: str
+    verdict: str
+    said: str
+    state: str = "unknown"
+    value: Value = None
+    asked: Value = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +164,8 @@ class Cancelled:
 
 
 Event = (
-    Started | Sent | Accepted | Waiting | Served | Thinking | Withheld | Answer | Relabelled | Usage | Retrying
-    | Finished | Failed | Cancelled
+    Started | Sent | Accepted | Waiting | Served | Thinking | Withheld | Opaque | Loaded | Learned | Answer | Relabelled
+    | Usage | Retrying | Finished | Failed | Cancelled
 )  # fmt: skip
 Ending = (Finished, Failed, Cancelled)
 
@@ -146,8 +181,8 @@ class Stamped(NamedTuple):
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Answer, Relabelled, Usage, Retrying,
-        Finished, Failed, Cancelled,
+        Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Opaque, Loaded, Learned, Answer, Relabelled,
+        Usage, Retrying, Finished, Failed, Cancelled,
     )
 }  # fmt: skip
 _FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _TYPES.items()}

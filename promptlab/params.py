@@ -98,6 +98,7 @@ _ALL = (
     Parameter("stop", "texts", "text that ends the answer; repeat it for more"),
     Parameter("effort", "choice", "how much a reasoning model thinks",
               choices=("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+    Parameter("thinking_budget", "integer", "the most tokens to think with, where the model has such a budget", 0),
 )  # fmt: skip
 
 PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _ALL}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from promptlab.errors import UsageError
+from promptlab.knowledge import Mode
 from promptlab.params import BODY, Value, parse_options, points, show
 from promptlab.request import LOCAL, Message, Request
 
@@ -49,13 +50,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be sent: the cells, and where they come from."""
+    """What will be sent: the cells, and where they come from; `mode` is what becomes of parameters that a target
+    would not honour."""
 
     cells: tuple[Cell, ...]
     prompt: str
     profile: str | None = None
     base_url: str | None = None
     key_name: str | None = None
+    mode: Mode = "adapt"
+    plain_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def _tags(value: str) -> str:
 def expand(
     targets: Iterable[Target], axes: Mapping[str, list[Value]], messages: tuple[Message, ...], *,
     prompt: str, profile: str | None = None, base_url: str | None = None, key_name: str | None = None,
-    defaults: Mapping[str, Value] | None = None,
+    defaults: Mapping[str, Value] | None = None, mode: Mode = "adapt", plain_http: bool = False,
 ) -> Plan:  # fmt: skip
     """Targets × axes as cells, in the order written. A target's own value wins over the command's, and the
     command's over the profile's `defaults`."""
@@ -117,7 +121,7 @@ def expand(
              {name: value for name, value in point.items() if name not in everywhere}, target.options)
         for index, (target, point) in enumerate(drafts)
     )  # fmt: skip
-    return Plan(cells, prompt, profile, base_url, key_name)
+    return Plan(cells, prompt, profile, base_url, key_name, mode, plain_http)
 
 
 def _shared(drafts: list[dict[str, Value]]) -> set[str]:

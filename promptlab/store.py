@@ -20,6 +20,7 @@ from typing import Any
 
 from promptlab.errors import StoreError
 from promptlab.events import Answer, Ending, Stamped, Thinking, pack, unpack
+from promptlab.knowledge import Finding
 from promptlab.plan import Cell, Plan, Run
 from promptlab.request import Message, Request, Wire
 from promptlab.transcript import Transcript
@@ -68,6 +69,23 @@ MIGRATIONS = (
         batch INTEGER NOT NULL,
         content TEXT NOT NULL,
         PRIMARY KEY (cell, batch)
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN mode TEXT NOT NULL DEFAULT 'adapt';
+    ALTER TABLE runs ADD COLUMN plain_http INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE findings (
+        endpoint TEXT NOT NULL,
+        base_url TEXT NOT NULL,
+        model TEXT NOT NULL,
+        parameter TEXT NOT NULL,
+        state TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        value TEXT NOT NULL,
+        said TEXT NOT NULL,
+        date TEXT NOT NULL,
+        PRIMARY KEY (endpoint, base_url, model, parameter, state, asked)
     ) WITHOUT ROWID;
     """,
 )
@@ -149,8 +167,15 @@ class Store:
         try:
             with self._writing():
                 run = self._db.execute(
-                    "INSERT INTO runs (created, prompt, profile, base_url, key_name, pid) VALUES (?, ?, ?, ?, ?, ?)",
-                    (created, *map(_text, (plan.prompt, plan.profile, plan.base_url, plan.key_name)), os.getpid()),
+                    "INSERT INTO runs (created, prompt, profile, base_url, key_name, pid, mode, plain_http)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        created,
+                        *map(_text, (plan.prompt, plan.profile, plan.base_url, plan.key_name)),
+                        os.getpid(),
+                        plan.mode,
+                        plan.plain_http,
+                    ),
                 ).lastrowid
                 assert run is not None
                 ids = {cell.index: self._insert(run, cell, wires.get(cell.index)) for cell in plan.cells}
@@ -193,20 +218,22 @@ class Store:
     def run(self, id: int | None = None) -> Run:
         """A run with its plan, the last one without `id`. Raises StoreError where there is none."""
         row = self._db.execute(
-            "SELECT id, created, state, prompt, profile, base_url, key_name, pid FROM runs"
+            "SELECT id, created, state, prompt, profile, base_url, key_name, pid, mode, plain_http FROM runs"
             " WHERE id = coalesce(?, (SELECT max(id) FROM runs))",
             (id,),
         ).fetchone()
         if row is None:
             what = "the history is empty" if id is None else f"there is no run {id}"
             raise StoreError(what, "promptlab runs lists what there is")
-        number, created, state, prompt, profile, base_url, key_name, pid = row
+        number, created, state, prompt, profile, base_url, key_name, pid, mode, plain_http = row
         cells = self._db.execute(
             "SELECT number, target, endpoint, model, parameters, varied, options, content FROM cells"
             " JOIN messages ON messages.id = cells.messages WHERE run = ? ORDER BY number",
             (number,),
         ).fetchall()
-        plan = Plan(tuple(_cell(*values) for values in cells), prompt, profile, base_url, key_name)
+        plan = Plan(
+            tuple(_cell(*values) for values in cells), prompt, profile, base_url, key_name, mode, bool(plain_http)
+        )
         return Run(number, created, plan, _alive(state, pid))
 
     def events(self, run: int) -> Iterator[Stamped]:
@@ -223,6 +250,44 @@ class Store:
         """Per cell: the address, and the body without its messages, as planned before the run."""
         rows = self._db.execute("SELECT number, url, body FROM cells WHERE run = ? AND body IS NOT NULL", (run,))
         return {number: (url, json.loads(body)) for number, url, body in rows}
+
+    def learn(self, finding: Finding) -> None:
+        """Keep what an endpoint said of a parameter; the newest word on it holds. Raises StoreError."""
+        row = (finding.endpoint, finding.base_url, finding.model, finding.parameter, finding.state,
+               _json(finding.asked), finding.word, _json(finding.value), finding.said, finding.date)  # fmt: skip
+        try:
+            with self._writing():
+                if finding.asked is None:  # refused or pinned whatever the value: single values say nothing more
+                    self._db.execute("DELETE FROM findings WHERE (endpoint, base_url, model, parameter, state)"
+                                     " = (?, ?, ?, ?, ?)", row[:5])  # fmt: skip
+                self._db.execute(f"INSERT OR REPLACE INTO findings VALUES ({', '.join('?' * len(row))})",
+                                 [_text(value) for value in row])  # fmt: skip
+        except sqlite3.Error as error:
+            raise StoreError(f"the history in {self.path} can't be written: {error}", "free some space") from None
+
+    def findings(self, model: str | None = None) -> list[Finding]:
+        """What was found out about parameters, newest first; of one model by its id, or of all."""
+        rows = self._db.execute(
+            "SELECT endpoint, base_url, model, parameter, verdict, state, said, date, value, asked FROM findings"
+            " WHERE model = coalesce(?, model) ORDER BY date DESC",
+            (model,),
+        )
+        found = []
+        for endpoint, base_url, name, parameter, word, state, said, date, value, asked in rows:
+            pinned, refused = json.loads(value), json.loads(asked)
+            found.append(Finding(endpoint, base_url, name, parameter, word, state, said, date, pinned, refused))
+        return found
+
+    def forget(self, endpoint: str, model: str, parameter: str | None = None) -> int:
+        """Forget the findings on a model, or on one parameter of it; gives how many."""
+        try:
+            with self._writing():
+                return self._db.execute(
+                    "DELETE FROM findings WHERE endpoint = ? AND model = ? AND parameter = coalesce(?, parameter)",
+                    (endpoint, model, parameter),
+                ).rowcount
+        except sqlite3.Error as error:
+            raise StoreError(f"the history in {self.path} can't be written: {error}", "free some space") from None
 
     def close(self) -> None:
         self._db.close()

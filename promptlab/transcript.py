@@ -13,6 +13,9 @@ from promptlab.events import (
     Event,
     Failed,
     Finished,
+    Learned,
+    Loaded,
+    Opaque,
     Relabelled,
     Retrying,
     Sent,
@@ -23,7 +26,7 @@ from promptlab.events import (
     Waiting,
     Withheld,
 )
-from promptlab.params import Value
+from promptlab.params import Value, show
 
 State = Literal[
     "queued", "connecting", "waiting", "thinking", "answering", "retrying", "done", "incomplete", "failed", "cancelled"
@@ -35,12 +38,15 @@ ENDED = ("done", "incomplete", "failed", "cancelled")
 @dataclass(slots=True)
 class Transcript:
     """Times are seconds since the run began, as stamped; `started` is that of the last attempt, so that no
-    time is ever measured across a retry."""
+    time is ever measured across a retry. `queued` is the first one: what it waited for a slot, or for memory."""
 
     state: State = "queued"
     asked: dict[str, Value] = field(default_factory=dict)
     sent: dict[str, Value] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     attempts: int = 0
+    queued: float | None = None
     started: float | None = None
     accepted: float | None = None
     first_thought: float | None = None
@@ -57,6 +63,9 @@ class Transcript:
     fault: Fault | None = None
     retried: list[Fault] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
+    opaque: list[Opaque] = field(default_factory=list)
+    learned: list[Learned] = field(default_factory=list)
+    loading: float | None = None
     relabelled: bool = False
     summary: bool = False
     _thinking: list[str] = field(default_factory=list)
@@ -117,9 +126,13 @@ class Transcript:
                     self.first_thought, self.summary = at, kind == "summary"
                 self.last_thought = at
                 self.state = "thinking"
-            case Started(asked, sent, attempt):
+            case Started(asked, sent, attempt, verdicts, notes):
                 self._restart()
+                self.queued = at if self.queued is None else self.queued
                 self.asked, self.sent, self.attempts, self.started, self.state = asked, sent, attempt, at, "connecting"
+                self.verdicts, self.notes = dict(verdicts), dict(notes)
+                for learned in self.learned:
+                    self._learn(learned)
             case Accepted(_, request_id):
                 self.accepted, self.request_id, self.state = at, request_id, "waiting"
             case Sent():
@@ -130,6 +143,13 @@ class Transcript:
                 self.served = event
             case Withheld(reason):
                 self.withheld.append(reason)
+            case Opaque():
+                self.opaque.append(event)
+            case Loaded(seconds):
+                self.loading = seconds
+            case Learned():
+                self.learned.append(event)
+                self._learn(event)
             case Relabelled():
                 self._relabel()
             case Usage():
@@ -150,7 +170,13 @@ class Transcript:
 
     def _restart(self) -> None:
         self.accepted = self.first_thought = self.last_thought = self.first_answer = self.last_answer = None
-        self._thinking, self._answer, self.withheld, self.usage = [], [], [], None
+        self._thinking, self._answer, self.withheld, self.usage, self.opaque = [], [], [], None, []
+        self.loading = None
+
+    def _learn(self, event: Learned) -> None:
+        self.verdicts[event.parameter] = event.verdict
+        fixed = f"fixed at {show(event.value)}, " if event.value is not None else ""
+        self.notes[event.parameter] = f"{fixed}the endpoint says so"
 
     def _relabel(self) -> None:
         self._thinking, self._answer = [*self._thinking, *self._answer], []

@@ -41,8 +41,8 @@ def test_the_command_line_loads_nothing_heavy_before_it_is_needed() -> None:
 def test_a_dry_look_at_the_catalog_loads_neither_litellm_nor_a_client() -> None:
     done = run(
         "-c",
-        "import sys; from promptlab.providers import catalog, prices, registry"
-        "\ncatalog.resolve('openai', catalog.shipped());"
+        "import sys; from promptlab import config; from promptlab.providers import catalog, prices, registry"
+        "\ncatalog.resolve('openai', config.settings(config.places()).endpoints);"
         "print('\\n'.join(sys.modules))",
     )
     assert done.returncode == 0, done.stderr
@@ -52,7 +52,10 @@ def test_a_dry_look_at_the_catalog_loads_neither_litellm_nor_a_client() -> None:
 # Where a parameter may be named: its declaration, each dialect's table of wire names, a vendor's wording of an
 # error, and examples in help and docstrings.
 DECLARED = {"params.py"}
-TABLES = {"providers/openai_chat.py", "providers/litellm_road.py"}
+TABLES = {
+    "providers/openai_chat.py", "providers/openai_responses.py", "providers/anthropic.py", "providers/gemini.py",
+    "providers/ollama.py", "providers/litellm_road.py",
+}  # fmt: skip
 WORDINGS = {"providers/fault.py"}
 EXAMPLES = {"cli/__init__.py", "plan.py"}
 
@@ -90,4 +93,5 @@ def test_every_module_says_what_it_owns(path: Path) -> None:
 
 
 def test_no_module_is_a_drawer() -> None:
-    assert not {path.stem for path in SOURCES} & {"utils", "util", "helpers", "common", "misc", "manager", "models"}
+    modules = {path.stem for path in SOURCES if path.parent.name != "cli"}  # there, a command's own name
+    assert not modules & {"utils", "util", "helpers", "common", "misc", "manager", "models"}

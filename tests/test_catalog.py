@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,18 @@ from promptlab.config import Places
 from promptlab.errors import ConfigError, UsageError
 from promptlab.params import PARAMETERS
 from promptlab.providers import prices
-from promptlab.providers.catalog import Endpoint, resolve, shipped
-from promptlab.providers.openai_chat import OpenAIChat
+from promptlab.providers.catalog import Endpoint, Secret, from_environment, resolve
+from promptlab.providers.direct import Direct
 from promptlab.providers.prices import Price
 from promptlab.providers.registry import Registry
 from promptlab.request import LOCAL, Message, Request
 
-SHIPPED = shipped()
+SHIPPED = config.settings(Places(Path("/nowhere"), Path("/nowhere"), Path("/nowhere"))).endpoints
 
 
 def known(tmp_path: Path, text: str) -> dict[str, Endpoint]:
     (tmp_path / "config.yaml").write_text(text, "utf-8")
-    return config.endpoints(Places(tmp_path, tmp_path, tmp_path))
+    return config.settings(Places(tmp_path, tmp_path, tmp_path)).endpoints
 
 
 def refusal(tmp_path: Path, text: str) -> ConfigError:
@@ -42,37 +43,42 @@ def test_every_shipped_endpoint_resolves_and_shows_what_it_would_send(name: str)
     assert endpoint == SHIPPED[name] and endpoint.slots >= 1
     if name != LOCAL:
         assert endpoint.base_url.startswith("https://") or endpoint.local
-        assert endpoint.key or endpoint.local
+        assert endpoint.keys or endpoint.local
     if not endpoint.litellm:
         provider = Registry({name: endpoint}, no_weights).provider(name, "/m.gguf" if name == LOCAL else "m", {})
         parameters = {p: 1 for p in PARAMETERS if p not in ("stop", "effort")}
         wire = provider.wire(Request("m", (Message("user", "hi"),), {**parameters, "stop": ["x"], "effort": "low"}))
-        assert wire.url.endswith("/chat/completions") and wire.sent.keys() == PARAMETERS.keys()
-        assert len(wire.body) == len(PARAMETERS) + (4 if endpoint.include_usage else 3), "two parameters, one name"
+        assert (
+            wire.url.startswith(endpoint.base_url or "http://127.0.0.1") and wire.verdicts.keys() == PARAMETERS.keys()
+        )
+        assert {verdict.word for verdict in wire.verdicts.values()} == {"unknown"}, "no knowledge was given"
 
 
 def test_the_embedded_model_is_local_and_has_no_key() -> None:
     endpoint = resolve(LOCAL, SHIPPED)
-    assert endpoint.local and endpoint.key is None and endpoint.secret() is None
+    assert endpoint.local and endpoint.keys == ()
 
 
-def test_no_two_shipped_endpoints_share_a_key_between_hosts() -> None:
-    keys = [endpoint.key for endpoint in SHIPPED.values() if endpoint.key]
-    assert len(keys) == len(set(keys))
+def test_no_two_shipped_hosts_share_a_key() -> None:
+    hosts: dict[str, set[str | None]] = {}
+    for endpoint in SHIPPED.values():
+        for key in endpoint.keys:
+            hosts.setdefault(key, set()).add(urllib.parse.urlsplit(endpoint.base_url).hostname)
+    assert all(len(found) == 1 for found in hosts.values()), hosts
 
 
 def test_without_a_config_the_shipped_ones_are_known(tmp_path: Path) -> None:
-    assert config.endpoints(Places(tmp_path, tmp_path, tmp_path)) == SHIPPED
+    assert config.settings(Places(tmp_path, tmp_path, tmp_path)).endpoints == SHIPPED
     assert known(tmp_path, "") == SHIPPED == known(tmp_path, "endpoints:\n")
 
 
 def test_the_users_config_wins(tmp_path: Path) -> None:
     found = known(
         tmp_path,
-        "endpoints:\n  openai: {base_url: 'http://gateway:3000/v1', key: GATEWAY_KEY, slots: 2}\n"
+        "endpoints:\n  openai: {base_url: 'https://gateway:3000/v1', key: GATEWAY_KEY, slots: 2}\n"
         "  mine:\n    base_url: http://127.0.0.1:8000/v1\n    wire: {max_tokens: n_predict}\n    tags: assume-open\n",
     )
-    assert found["openai"] == Endpoint("openai", "http://gateway:3000/v1", "GATEWAY_KEY", slots=2)
+    assert found["openai"] == Endpoint("openai", "https://gateway:3000/v1", ("GATEWAY_KEY",), slots=2)
     assert (found["mine"].wire, found["mine"].tags) == ({"max_tokens": "n_predict"}, "assume-open")
     assert found["deepseek"] == SHIPPED["deepseek"]
     assert resolve("mine", found).base_url == "http://127.0.0.1:8000/v1"
@@ -90,11 +96,11 @@ def test_the_users_config_wins(tmp_path: Path) -> None:
         ("endpoints:\n  a:\n    base_url: 'http://[h/v1'\n", ["line 3", "no base URL"]),
         ("endpoints:\n  a:\n    base_url: http://h:99999/v1\n", ["line 3", "no base URL"]),
         ("endpoints:\n  a:\n    base_url: 7\n", ["line 3", "must be text"]),
-        ("endpoints:\n  a:\n    base_url: http://h/v1\n    slots: many\n", ["line 4", "whole number"]),
-        ("endpoints:\n  a:\n    base_url: http://h/v1\n    slots: true\n", ["line 4", "whole number"]),
-        ("endpoints:\n  a:\n    base_url: http://h/v1\n    slots: 0\n", ["line 4", "1 or more"]),
-        ("endpoints:\n  a:\n    base_url: http://h/v1\n    local: maybe\n", ["line 4", "true or false"]),
-        ("endpoints:\n  a:\n    base_url: http://h/v1\n    wire:\n      temprature: t\n",
+        ("endpoints:\n  a:\n    base_url: https://h/v1\n    slots: many\n", ["line 4", "whole number"]),
+        ("endpoints:\n  a:\n    base_url: https://h/v1\n    slots: true\n", ["line 4", "whole number"]),
+        ("endpoints:\n  a:\n    base_url: https://h/v1\n    slots: 0\n", ["line 4", "1 or more"]),
+        ("endpoints:\n  a:\n    base_url: https://h/v1\n    local: maybe\n", ["line 4", "true or false"]),
+        ("endpoints:\n  a:\n    base_url: https://h/v1\n    wire:\n      temprature: t\n",
          ["line 5", "'temprature'", "'temperature'"]),
         ("endpoints:\n  a: {\n", ["line"]),
         ("- a\n", ["mapping"]),
@@ -124,7 +130,8 @@ def test_an_address_with_a_secret_in_it_is_refused_without_showing_it(tmp_path: 
         ("openai", "https://eu.api.openai.com/v1", None, None),
         ("openai", "https://api.openai.com/v2", None, "OPENAI_API_KEY"),
         ("openai", "https://API.OpenAI.com/v1", None, "OPENAI_API_KEY"),
-        ("openai", "http://api.openai.com/v1", None, None),  # its own host, and in the clear
+        ("openai", "https://api.openai.com:8443/v1", None, None),  # another port may be another one's server
+        ("ollama", "http://localhost:11434/v1", None, None),
         ("openai", "http://127.0.0.1:8000/v1", "OTHER_KEY", "OTHER_KEY"),
         ("anthropic", "http://127.0.0.1:8000/v1", None, None),
         ("custom", "http://127.0.0.1:8000/v1", None, None),
@@ -135,23 +142,23 @@ def test_a_key_is_not_taken_along_to_another_host(
     name: str, base_url: str, key: str | None, expected: str | None
 ) -> None:
     endpoint = resolve(name, SHIPPED, base_url=base_url, key=key)
-    assert (endpoint.key, endpoint.base_url, endpoint.litellm) == (expected, base_url, None)
+    assert (endpoint.keys, endpoint.base_url, endpoint.litellm) == ((expected,) if expected else (), base_url, None)
 
 
 def test_an_address_on_this_machine_is_local() -> None:
     for host, local in (("127.0.0.1:1", True), ("localhost", True), ("[::1]:1", True), ("h.example", False)):
-        assert resolve("custom", SHIPPED, base_url=f"http://{host}/v1").local is local
-    assert resolve("ollama", SHIPPED, base_url="http://box.example:11434/v1").local
+        assert resolve("custom", SHIPPED, base_url=f"http://{host}/v1", plain_http=True).local is local
+    assert resolve("ollama", SHIPPED, base_url="https://box.example:11434").local
 
 
 def test_another_key_for_a_known_endpoint() -> None:
-    assert resolve("openai", SHIPPED, key="WORK_KEY").key == "WORK_KEY"
+    assert resolve("openai", SHIPPED, key="WORK_KEY").keys == ("WORK_KEY",)
 
 
 @pytest.mark.parametrize("key", ["sk-planted-0123", "A B", "", "密钥"])
 def test_a_key_in_the_place_of_its_name_is_not_repeated(key: str) -> None:
     if not key:
-        assert resolve("openai", SHIPPED, key=key).key == "OPENAI_API_KEY"
+        assert resolve("openai", SHIPPED, key=key).keys == ("OPENAI_API_KEY",)
         return
     with pytest.raises(ConfigError) as caught:
         resolve("openai", SHIPPED, key=key)
@@ -167,9 +174,11 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def test_a_provider_that_litellm_knows_needs_no_entry() -> None:
-    assert resolve("cerebras", SHIPPED) == Endpoint("cerebras", key="CEREBRAS_API_KEY", litellm="cerebras")
-    assert resolve("bedrock", SHIPPED) == Endpoint("bedrock", litellm="bedrock")
-    assert resolve("cerebras", SHIPPED, key="K").key == "K"
+    assert resolve("cerebras", SHIPPED) == Endpoint(
+        "cerebras", keys=("CEREBRAS_API_KEY",), litellm="cerebras", dialect="litellm"
+    )
+    assert resolve("bedrock", SHIPPED) == Endpoint("bedrock", litellm="bedrock", dialect="litellm")
+    assert resolve("cerebras", SHIPPED, key="K").keys == ("K",)
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("opnai", "openai"), ("deepsek", "deepseek"), ("olama", "ollama")])
@@ -185,21 +194,45 @@ def test_an_endpoint_near_to_nothing_is_told_of_base_url() -> None:
     assert "--base-url" in caught.value.hint
 
 
-def test_a_key_is_read_from_its_variable_and_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = Endpoint("a", "http://h/v1", "PROMPTLAB_TEST_KEY")
-    for given, found in ((" k\n", "k"), ("", None), ("  ", None)):
+def test_a_key_is_read_from_the_first_variable_that_is_set_and_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("PROMPTLAB_TEST_KEY", "PROMPTLAB_OTHER_KEY")
+    monkeypatch.setenv("PROMPTLAB_OTHER_KEY", "other")
+    for given, found in ((" k\n", (names[0], "k")), ("", (names[1], "other")), ("  ", (names[1], "other"))):
         monkeypatch.setenv("PROMPTLAB_TEST_KEY", given)
-        assert endpoint.secret() == found
-    monkeypatch.delenv("PROMPTLAB_TEST_KEY")
-    assert endpoint.secret() is None
-    assert "k" not in repr(endpoint).replace("key", "").replace("tok", "")
+        assert from_environment(names) == found
+    monkeypatch.delenv("PROMPTLAB_OTHER_KEY")
+    assert from_environment(names) is None
+    assert "planted" not in repr(Secret("NAME", "planted"))
+
+
+def test_plain_http_to_another_machine_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="plain http") as caught:
+        resolve("custom", SHIPPED, base_url="http://10.0.0.7:8000/v1")
+    assert "--plain-http" in caught.value.hint
+    assert resolve("custom", SHIPPED, base_url="http://10.0.0.7:8000/v1", plain_http=True).plain_http
+    text = "endpoints:\n  lab:\n    base_url: http://10.0.0.7:8000/v1\n"
+    assert "plain_http: true" in refusal(tmp_path, text).hint
+    assert known(tmp_path, text + "    plain_http: true\n")["lab"].plain_http
+
+
+def test_a_header_is_no_place_for_a_key(tmp_path: Path) -> None:
+    for header in ("Authorization: Bearer planted", "x-api-key: planted", "Cookie: planted"):
+        error = refusal(tmp_path, f"endpoints:\n  a:\n    base_url: https://h/v1\n    headers: {{{header}}}\n")
+        assert "planted" not in error.message + error.hint and "keys set" in error.hint
+    found = known(tmp_path, "endpoints:\n  a:\n    base_url: https://h/v1\n    headers: {x-team: lab}\n")
+    assert found["a"].headers == {"x-team": "lab"}
+
+
+def test_an_entry_without_an_address_changes_the_shipped_one(tmp_path: Path) -> None:
+    found = known(tmp_path, "endpoints:\n  openai: {slots: 2}\n")["openai"]
+    assert (found.slots, found.base_url, found.keys) == (2, SHIPPED["openai"].base_url, SHIPPED["openai"].keys)
 
 
 def test_cells_of_one_endpoint_share_their_provider() -> None:
     endpoints = {"a": Endpoint("a", "http://h/v1"), "b": Endpoint("b", "http://i/v1")}
     registry = Registry(endpoints, no_weights)
     one = registry.provider("a", "x", {})
-    assert registry.provider("a", "y", {}) is one and isinstance(one, OpenAIChat)
+    assert registry.provider("a", "y", {}) is one and isinstance(one, Direct)
     assert registry.provider("b", "x", {}) is not one and registry.provider("a", "x", {"tags": "off"}) is not one
 
 

@@ -73,10 +73,13 @@ def test_a_live_run_and_the_history_are_the_same_json(lab: Lab, serve: Servers) 
     assert set(done.json) == {"run", "cells"}
     good, bad, later = done.json["cells"]
     assert good["target"] == "good/a" and good["answer"] == "Snow falls 雪" and good["complete"] is True
-    assert good["thinking"] == {"text": "Let me think.", "kind": "raw", "withheld": None}
-    assert good["parameters"] == {"asked": {"temperature": 0.5}, "sent": {"temperature": 0.5}}
+    assert good["thinking"] == {"text": "Let me think.", "kind": "raw", "withheld": None, "opaque": []}
+    assert good["parameters"] == {
+        "asked": {"temperature": 0.5}, "sent": {"temperature": 0.5}, "verdicts": {"temperature": "unknown"},
+        "notes": {},
+    }  # fmt: skip
     assert good["finish_reason"] == "stop" and good["error"] is None and good["usage"]["raw"] == USAGE
-    assert set(good["timing"]) == {"first_thought", "first_answer", "thinking", "answer", "total"}
+    assert set(good["timing"]) == {"first_thought", "first_answer", "thinking", "answer", "total", "queued", "loading"}
     assert 0 <= good["timing"]["first_thought"] <= good["timing"]["first_answer"] <= good["timing"]["total"] < PATIENCE
     assert bad["error"]["status"] == 400 and bad["error"]["message"] == "no such thing" and bad["state"] == "failed"
     assert [fault["status"] for fault in later["retries"]] == [503]
@@ -129,8 +132,9 @@ def test_a_dry_run_says_exactly_what_would_be_sent_and_sends_nothing(lab: Lab, s
         url, body = shown["url"], shown["body"]
         assert (shown["target"], shown["asked"], shown["key"]) == ("openai/x", {"seed": 7}, None)
     else:
-        first, _, rest = done.out.partition("\n")
+        first, told, rest = done.out.split("\n", 2)
         url, body = first.removeprefix("POST "), json.loads(rest)
+        assert told == "# unknown: seed 7"
     assert url == f"{server.url}/v1/chat/completions"
     assert lab(*ask).code == 0
     assert bodies(server) == [body]

@@ -32,6 +32,7 @@ from promptlab.events import (
 from promptlab.metrics import timing
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider
+from promptlab.providers.direct import Direct
 from promptlab.providers.http import Pool
 from promptlab.providers.openai_chat import OpenAIChat
 from promptlab.request import Message, Request, Wire
@@ -99,7 +100,9 @@ async def carry_out(
 ) -> Ran:  # fmt: skip
     """A cell for each address; cells with the same address share a provider."""
     pool, ran = Pool(), Ran()
-    shared = {url: OpenAIChat(f"v{n}", f"{url}/v1", pool, slots=slots) for n, url in enumerate(dict.fromkeys(urls))}
+    shared = {
+        url: Direct(f"v{n}", f"{url}/v1", pool, OpenAIChat(), slots=slots) for n, url in enumerate(dict.fromkeys(urls))
+    }
     engine = Engine({n: shared[url] for n, url in enumerate(urls)}, [ran], limits or Limits())
     if clock:
         engine.clock, engine.sleep = clock, clock.sleep
@@ -395,7 +398,7 @@ def test_whoever_cancels_the_run_hears_of_it_and_the_cells_are_ended() -> None:
             pool = Pool()
             answered = asyncio.Event()
             engine = Engine(
-                {n: OpenAIChat("v", server.url, pool, slots=2) for n in range(3)},
+                {n: Direct("v", server.url, pool, OpenAIChat(), slots=2) for n in range(3)},
                 [ran, lambda stamped: answered.set() if isinstance(stamped.event, Answer) else None],
             )
             task = asyncio.create_task(engine.run(plan(["v"] * 3)))
@@ -496,6 +499,8 @@ class Scripted:
                 await asyncio.Event().wait()
         finally:
             self.closed += 1
+
+    async def release(self) -> None: ...
 
     async def aclose(self) -> None: ...
 

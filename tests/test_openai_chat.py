@@ -14,6 +14,7 @@ import pytest
 
 from promptlab.errors import ProviderError
 from promptlab.events import Event, Usage
+from promptlab.providers.direct import Direct
 from promptlab.providers.http import Pool
 from promptlab.providers.openai_chat import OpenAIChat
 from promptlab.request import Message, Request
@@ -28,7 +29,7 @@ SLICES = (1, 7, None)
 async def _stream(server: Replay, into: Transcript, request: Request = ASK) -> list[Event]:
     pool = Pool()
     events: list[Event] = []
-    provider = OpenAIChat("vendor", server.url + "/v1", pool, key="k", key_name="VENDOR_KEY")
+    provider = Direct("vendor", server.url + "/v1", pool, OpenAIChat(), key="k", key_name="VENDOR_KEY")
     try:
         async with aclosing(provider.stream(request)) as stream:
             async for event in stream:
@@ -238,7 +239,7 @@ def test_leaving_early_closes_the_connection() -> None:
     async def go() -> None:
         async with Replay(sse(*texts(["c"]), done=False), hold=True) as server:
             pool = Pool()
-            provider = OpenAIChat("vendor", server.url, pool)
+            provider = Direct("vendor", server.url, pool, OpenAIChat())
             async with aclosing(provider.stream(ASK)) as stream:
                 async for event in stream:
                     if type(event).__name__ == "Answer":

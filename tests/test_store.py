@@ -28,6 +28,9 @@ from promptlab.events import (
     Event,
     Failed,
     Finished,
+    Learned,
+    Loaded,
+    Opaque,
     Relabelled,
     Retrying,
     Sent,
@@ -259,7 +262,9 @@ FAULT = st.builds(
     st.none() | st.floats(0, 1e6),
 )  # fmt: skip
 SAID = st.one_of(
-    st.builds(Started, VALUES, VALUES, st.integers(1, 9)), st.builds(Sent, TEXT, VALUES),
+    st.builds(Started, VALUES, VALUES, st.integers(1, 9), st.dictionaries(TEXT, TEXT, max_size=3)),
+    st.builds(Sent, TEXT, VALUES), st.builds(Opaque, st.sampled_from(["signature", "encrypted"]), TEXT, TEXT),
+    st.builds(Loaded, st.floats(0, 1e6)), st.builds(Learned, TEXT, TEXT, TEXT, TEXT, JSON, JSON),
     st.builds(Accepted, st.integers(100, 599), MAYBE), st.builds(Waiting, TEXT), st.builds(Served, MAYBE, MAYBE, MAYBE),
     st.builds(Thinking, TEXT, st.sampled_from(["raw", "summary"])), st.builds(Withheld, TEXT), st.builds(Answer, TEXT),
     st.just(Relabelled()),
@@ -273,8 +278,8 @@ LAST = st.one_of(st.builds(Finished, MAYBE, st.booleans()), st.builds(Failed, FA
 def test_every_kind_of_event_is_among_those_tried() -> None:
     from promptlab.events import _TYPES
 
-    drawn = {Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Answer, Relabelled, Usage, Retrying,
-             Finished, Failed, Cancelled}  # fmt: skip
+    drawn = {Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Opaque, Loaded, Learned, Answer, Relabelled,
+             Usage, Retrying, Finished, Failed, Cancelled}  # fmt: skip
     assert drawn == set(_TYPES.values())
 
 

@@ -13,13 +13,16 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptlab import __version__
 from promptlab.errors import LabError, UsageError
 from promptlab.params import PARAMETERS
+
+if TYPE_CHECKING:
+    from promptlab.keys import KeyChain
 
 CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED = 130, 4, 3, 1
 
@@ -84,6 +87,13 @@ TimeoutFirst = Annotated[float, typer.Option("--timeout-first", min=0.1, metavar
 TimeoutSilence = Annotated[float, typer.Option("--timeout-silence", min=0.1, metavar="SECONDS",
                                                help="The longest silence after it.")]  # fmt: skip
 Offline = Annotated[bool, typer.Option("--offline", help="Don't fetch the embedded model's weights.")]
+Params = typer.Option("--params", metavar="MODE", show_default=False,
+                      help="Where a model would not honour a parameter: adapt (the default) leaves out what it refuses "
+                      "and says so, strict stops before sending, force sends as asked.")  # fmt: skip
+PlainHttp = Annotated[bool, typer.Option("--plain-http", help="Reach --base-url by http:// though it is another "
+                                         "machine: everybody on the way can read it.")]  # fmt: skip
+EnvFile = Annotated[Path | None, typer.Option("--env-file", metavar="FILE", show_default=False,
+                                              help="Read keys from a .env file too.")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print exactly what would be sent; send nothing.")]
 
 
@@ -97,6 +107,8 @@ def ask(
                         help="Any OpenAI-compatible server, for the targets of this command.")] = None,
     key_env: Annotated[str | None, typer.Option("--key-env", metavar="NAME", show_default=False,
                        help="The environment variable with its key.")] = None,
+    plain_http: PlainHttp = False,
+    env_file: EnvFile = None,
     profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
                        help="A profile's name or file.")] = None,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", show_default=False,
@@ -107,6 +119,7 @@ def ask(
                     help="A text file as context; repeat it for more.")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
                       help="Any parameter; body.NAME=JSON for a field that only this server knows.")] = None,
+    params: Annotated[str, Params] = "adapt",
     hide_thinking: HideThinking = False,
     quiet: Quiet = False,
     usage: Usage = False,
@@ -125,16 +138,17 @@ def ask(
     parameters: list[tuple[str, str]],
 ) -> None:  # fmt: skip
     """Send one prompt to every target at once; several values of a parameter (-t 0.2,1.3) make a pane each."""
-    from promptlab.cli.ask import Asked, ask
+    from promptlab.cli.ask import Asked, Way, ask
     from promptlab.cli.output import Output
     from promptlab.engine import Limits
 
     output = Output(format, plain, color, raw, hide_thinking, quiet, usage)
     limits = Limits(jobs=jobs, first=timeout_first, silence=timeout_silence, total=timeout)
     asked = Asked(
-        prompt, model or [], base_url, key_env, profile, var or [], system, file or [], option or [], parameters
-    )
-    _exit(ask(asked, output, limits, save=not no_save, dry_run=dry_run, offline=offline))
+        prompt, model or [], base_url, key_env, profile, var or [], system, file or [], option or [], parameters,
+        params, plain_http,
+    )  # fmt: skip
+    _exit(ask(asked, output, limits, Way(not no_save, dry_run, offline, env_file)))
 
 
 @app.command()
@@ -182,6 +196,8 @@ def rerun(
     raw: Raw = False,
     no_save: NoSave = False,
     dry_run: DryRun = False,
+    params: Annotated[str | None, Params] = None,
+    env_file: EnvFile = None,
     jobs: Jobs = 64,
     timeout: Timeout = None,
     timeout_first: TimeoutFirst = 600.0,
@@ -190,12 +206,90 @@ def rerun(
 ) -> None:
     """Send a past run's requests again, exactly as they were."""
     from promptlab.cli import history
+    from promptlab.cli.ask import Way
     from promptlab.cli.output import Output
     from promptlab.engine import Limits
 
     output = Output(format, plain, color, raw, hide_thinking, quiet, usage)
     limits = Limits(jobs=jobs, first=timeout_first, silence=timeout_silence, total=timeout)
-    _exit(history.rerun(run, output, limits, save=not no_save, dry_run=dry_run, offline=offline))
+    _exit(history.rerun(run, output, limits, Way(not no_save, dry_run, offline, env_file), params))
+
+
+models_app = typer.Typer(help="Which models can be used here, and what is known of each.", rich_markup_mode=None)
+keys_app = typer.Typer(help="API keys: kept by the system's keyring, never shown.", rich_markup_mode=None,
+                       no_args_is_help=True)  # fmt: skip
+app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="ENDPOINT/MODEL, or an alias.")]
+
+
+@models_app.command("facts")
+def model_facts(
+    model: Model,
+    base_url: Annotated[str | None, typer.Option("--base-url", metavar="URL", show_default=False)] = None,
+    plain_http: PlainHttp = False,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text or json.",
+                                               show_default=False)] = None,
+) -> None:  # fmt: skip
+    """What is known of a model: which parameters it honours, how it thinks, by which source, and what it said here."""
+    from promptlab.cli import facts
+
+    _exit(facts.facts(model, base_url, format, plain_http=plain_http))
+
+
+@models_app.command("forget")
+def model_forget(
+    model: Model,
+    parameter: Annotated[str | None, typer.Argument(help="One parameter; all of them without it.",
+                                                    show_default=False)] = None,
+) -> None:  # fmt: skip
+    """Forget what endpoints have refused of a model, so that it is tried again."""
+    from promptlab.cli import facts
+
+    _exit(facts.forget(model, parameter))
+
+
+Rest = Annotated[list[str] | None, typer.Argument(hidden=True)]
+
+
+@keys_app.command("set")
+def keys_set(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An endpoint, or a variable such as OPENAI_API_KEY.")],
+    rest: Rest = None,
+) -> None:
+    """Keep a key: typed unseen, or piped in."""
+    from promptlab.cli import keys
+
+    _exit(keys.set_key(name, *_chain(), rest or []))
+
+
+@keys_app.command("list")
+def keys_list(
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text or json.",
+                                               show_default=False)] = None,
+) -> None:  # fmt: skip
+    """Which keys are set, and from where."""
+    from promptlab.cli import keys
+
+    _exit(keys.list_keys(*_chain(), format))
+
+
+@keys_app.command("remove")
+def keys_remove(name: Annotated[str, typer.Argument(metavar="NAME", help="An endpoint, or a variable.")]) -> None:
+    """Forget a key that was kept."""
+    from promptlab.cli import keys
+
+    _exit(keys.remove_key(name, *_chain()))
+
+
+def _chain() -> tuple[KeyChain, list[tuple[str, tuple[str, ...]]]]:
+    """The keys of this machine, and the endpoints that they are for."""
+    from promptlab import config
+    from promptlab.keys import KeyChain
+
+    places = config.places()
+    known = config.settings(places).endpoints.values()
+    return KeyChain(places.config / "keys", environ=os.environ), [(e.name, e.keys) for e in known if e.keys]
 
 
 @app.command()

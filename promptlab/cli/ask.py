@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from promptlab import config
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
 from promptlab.cli.inputs import check_argument, file_text, stdin_text
 from promptlab.cli.output import Output, tick
 from promptlab.cli.requests import Outgoing, print_requests
+from promptlab.config import Settings
 from promptlab.engine import Engine, Limits
-from promptlab.errors import UsageError
-from promptlab.events import Cancelled, Ending, Failed, Finished, Stamped
+from promptlab.errors import StoreError, UsageError, nearest
+from promptlab.events import Cancelled, Ending, Failed, Finished, Learned, Stamped
+from promptlab.keys import KeyChain
+from promptlab.knowledge import MODES, Finding, Knowledge, Mode, Retired, not_honoured
 from promptlab.metrics import Cost, cost
-from promptlab.params import parse_options, split_option
+from promptlab.params import parse_options, show, split_option
 from promptlab.plan import Cell, Plan, Run, Target, expand, parse_target
 from promptlab.profile import Profile, compose, find, read
 from promptlab.providers import Provider, catalog, prices
-from promptlab.providers.catalog import Endpoint
-from promptlab.providers.registry import Registry
+from promptlab.providers.catalog import Endpoint, Secret
+from promptlab.providers.registry import Registry, facts_of
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
-from promptlab.request import LOCAL
+from promptlab.request import LOCAL, State, Word
 from promptlab.store import FLUSH, Store, now
 from promptlab.transcript import Transcript
 
@@ -46,16 +51,30 @@ class Asked:
     files: list[str]
     options: list[str]
     parameters: list[tuple[str, str]]
+    mode: str = "adapt"
+    plain_http: bool = False
 
 
-def ask(asked: Asked, output: Output, limits: Limits, *, save: bool, dry_run: bool, offline: bool) -> int:
-    plan = make_plan(asked, config.places())
-    return carry_out(plan, output, limits, save=save, dry_run=dry_run, offline=offline)
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a plan is carried out, whatever it is."""
+
+    save: bool = True
+    dry_run: bool = False
+    offline: bool = False
+    env_file: Path | None = None
 
 
-def make_plan(asked: Asked, places: config.Places) -> Plan:
+def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
+    places = config.places()
+    settings = config.settings(places)
+    return carry_out(make_plan(asked, places, settings), output, limits, way, places, settings)
+
+
+def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
     """The plan behind the arguments. Reads stdin, files and the profile. Raises UsageError."""
-    targets = [_target(text, asked.base_url) for text in asked.models or [LOCAL]]
+    mode = check_mode(asked.mode)
+    targets = [_target(text, asked.base_url) for text in named(asked.models or [LOCAL], settings)]
     axes = parse_options([*asked.parameters, *map(split_option, asked.options)])
     profile: Profile | None = None
     if asked.profile is not None:
@@ -72,7 +91,35 @@ def make_plan(asked: Asked, places: config.Places) -> Plan:
     return expand(
         targets, axes, messages, prompt=prompt or messages[-1].text, profile=profile.name if profile else None,
         base_url=asked.base_url, key_name=asked.key_env, defaults=profile.parameters if profile else None,
+        mode=mode, plain_http=asked.plain_http,
     )  # fmt: skip
+
+
+def check_mode(word: str) -> Mode:
+    if word not in MODES:
+        raise UsageError(f"--params: '{word}' is not one of {', '.join(MODES)}", nearest(word, MODES))
+    return word
+
+
+def named(models: list[str], settings: Settings) -> list[str]:
+    """The targets behind aliases (`-m fast`) and groups (`-m @reasoners`); a target's `?name=value` stays with it.
+    Raises UsageError for a group that is not there."""
+    found = []
+    for text in models:
+        name, sign, query = text.partition("?")
+        if name.startswith("@"):
+            group = settings.groups.get(name[1:])
+            if group is None:
+                hint = nearest(name[1:], settings.groups) or "groups: stand in config.yaml"
+                raise UsageError(f"there is no group {name}", hint)
+            found += [_query(settings.aliases.get(target, target), sign + query) for target in group]
+        else:
+            found.append(_query(settings.aliases.get(name, name), sign + query))
+    return found
+
+
+def _query(target: str, more: str) -> str:
+    return target + (more.replace("?", "&", 1) if "?" in target else more)
 
 
 def _target(text: str, base_url: str | None) -> Target:
@@ -91,34 +138,80 @@ def _target(text: str, base_url: str | None) -> Target:
         raise
 
 
-def endpoints_of(plan: Plan, places: config.Places) -> dict[str, Endpoint]:
+def endpoints_of(plan: Plan, settings: Settings) -> dict[str, Endpoint]:
     """The endpoint of every cell, by name. Raises UsageError for one that nobody knows."""
-    known = config.endpoints(places)
     found = {}
     for name in dict.fromkeys(cell.endpoint for cell in plan.cells):
-        base_url = None if name == LOCAL else plan.base_url
-        found[name] = catalog.resolve(name, known, base_url=base_url, key=None if name == LOCAL else plan.key_name)
+        own = name == LOCAL
+        found[name] = catalog.resolve(
+            name, settings.endpoints, base_url=None if own else plan.base_url, key=None if own else plan.key_name,
+            plain_http=plan.plain_http,
+        )  # fmt: skip
     return found
 
 
-def carry_out(plan: Plan, output: Output, limits: Limits, *, save: bool, dry_run: bool, offline: bool) -> int:
+def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: config.Places, settings: Settings) -> int:
     """Run a plan, shown and stored; the exit code says how it went."""
-    places = config.places()
-    endpoints = endpoints_of(plan, places)
+    endpoints = endpoints_of(plan, settings)
     _check_files(plan)
-    weights = None if dry_run else _weights(plan, places, offline=offline, quiet=output.quiet)
-    registry = Registry(endpoints, lambda: weights or Path())
-    providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
-    if dry_run:
-        print_requests([_planned(cell, providers[cell.index], endpoints[cell.endpoint]) for cell in plan.cells],
-                       output.format)  # fmt: skip
-        return 0
-    store = Store(places.database) if save else None
+    keeps = way.save and not way.dry_run
+    store = Store(places.database) if keeps or places.database.exists() else None
     try:
-        return asyncio.run(_run(plan, providers, registry, store, output, limits, endpoints))
+        knowledge = Knowledge(findings=store.findings() if store else ()).above(settings.knowledge)
+        weights = None if way.dry_run else _weights(plan, places, offline=way.offline, quiet=output.quiet)
+        chain = KeyChain(places.config / "keys", environ=os.environ, dotenv=way.env_file)
+        registry = Registry(
+            endpoints, lambda: weights or Path(), secrets=lambda names: _secret(chain, names), knowledge=knowledge,
+            mode=plan.mode,
+        )  # fmt: skip
+        _look_ahead(plan, endpoints, knowledge, registry, quiet=output.quiet)
+        providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
+        if way.dry_run:
+            print_requests([_planned(cell, providers[cell.index], endpoints[cell.endpoint]) for cell in plan.cells],
+                           output.format)  # fmt: skip
+            return 0
+        return asyncio.run(_run(plan, providers, registry, store if keeps else None, output, limits, endpoints))
     finally:
         if store is not None:
             store.close()
+
+
+def _secret(chain: KeyChain, names: Sequence[str]) -> Secret | None:
+    key = chain.find(names)
+    return Secret(key.name, key.value) if key else None
+
+
+def _look_ahead(
+    plan: Plan, endpoints: Mapping[str, Endpoint], knowledge: Knowledge, registry: Registry, *, quiet: bool
+) -> None:
+    """What is known before anything is sent: retired models are told, and a strict plan ends here where a parameter
+    would not be honoured. Raises UsageError."""
+    broken: list[str] = []
+    for cell in plan.cells:
+        judged = registry.judge(endpoints[cell.endpoint])(cell.request)
+        for name, verdict in not_honoured(judged.verdicts, cell.request.parameters).items():
+            note = f" ({verdict.note})" if verdict.note else ""
+            broken.append(f"{cell.target}: {name} {show(cell.request.parameters[name])} is {verdict.word}{note}")
+    if broken and plan.mode == "strict":
+        raise UsageError("nothing was sent: " + "; ".join(dict.fromkeys(broken)),
+                         "leave these out, or use --params adapt")  # fmt: skip
+    if quiet:
+        return
+    for target, (endpoint, model) in {c.target: (c.endpoint, c.request.model) for c in plan.cells}.items():
+        retired = facts_of(knowledge, endpoints[endpoint], model).retired
+        if retired is not None:
+            print(f"promptlab: {clean_line(retirement(target, retired, today()))}", file=sys.stderr)
+
+
+def retirement(target: str, retired: Retired, today: str) -> str:
+    """One line on an id that the vendor has retired, or will."""
+    when = "was retired" if retired.date <= today else "will be retired"
+    instead = f"; its successor is {retired.successor}" if retired.successor else ""
+    return f"{target} {when} on {retired.date}{instead}"
+
+
+def today() -> str:
+    return now()[:10]
 
 
 def _check_files(plan: Plan) -> None:
@@ -128,10 +221,17 @@ def _check_files(plan: Plan) -> None:
             raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
 
 
+_KEY_HEADERS = {"anthropic": "x-api-key: ", "gemini": "x-goog-api-key: "}
+
+
 def _planned(cell: Cell, provider: Provider, endpoint: Endpoint) -> Outgoing:
     wire = provider.wire(cell.request)
-    key = f"${endpoint.key}" if endpoint.key else None
-    return Outgoing(cell.target, wire.url, key, dict(cell.request.parameters), wire.sent, wire.exact, wire.body)
+    header = _KEY_HEADERS.get(endpoint.dialect, "Authorization: Bearer ")
+    key = f"{header}${endpoint.keys[0]}" if endpoint.keys else None
+    verdicts = {name: verdict.word for name, verdict in wire.verdicts.items()}
+    notes = {name: verdict.note for name, verdict in wire.verdicts.items() if verdict.note}
+    return Outgoing(cell.target, wire.url, key, dict(cell.request.parameters), wire.sent, wire.exact, wire.body,
+                    dict(verdicts), notes)  # fmt: skip
 
 
 def _is_file(name: str) -> bool:
@@ -184,6 +284,26 @@ class _Tally:
         return SOME_FAILED if self.well else ALL_FAILED
 
 
+class _Learner:
+    """A sink that keeps what endpoints say of parameters, for the next plan."""
+
+    def __init__(self, store: Store, plan: Plan, endpoints: Mapping[str, Endpoint]) -> None:
+        self._store, self._cells = store, {cell.index: cell for cell in plan.cells}
+        self._endpoints = endpoints
+
+    def __call__(self, stamped: Stamped) -> None:
+        event = stamped.event
+        if not isinstance(event, Learned):
+            return
+        cell = self._cells[stamped.cell]
+        finding = Finding(
+            cell.endpoint, self._endpoints[cell.endpoint].base_url, cell.request.model, event.parameter,
+            cast(Word, event.verdict), cast(State, event.state), event.said, today(), event.value, event.asked,
+        )  # fmt: skip
+        with suppress(StoreError):  # the next run finds it out again
+            self._store.learn(finding)
+
+
 async def _run(
     plan: Plan, providers: Mapping[int, Provider], registry: Registry, store: Store | None, output: Output,
     limits: Limits, endpoints: Mapping[str, Endpoint],
@@ -193,10 +313,11 @@ async def _run(
         direct = [cell for cell in plan.cells if not endpoints[cell.endpoint].litellm]  # the others tell as they send
         run, recorder = store.begin(plan, {c.index: providers[c.index].wire(c.request) for c in direct})
     tally = _Tally(len(plan.cells))
-    engine = Engine(providers, [], limits)
+    engine = Engine(providers, [], limits, adapt=plan.mode == "adapt")
     view = output.view(run, costing(endpoints), engine.now)
     view.gone = lambda: engine.cancel(why="the reader of the output has left")
-    engine.sinks = [*([recorder] if recorder else []), tally, view]
+    learner = [_Learner(store, plan, endpoints)] if store else []
+    engine.sinks = [*([recorder] if recorder else []), *learner, tally, view]
     interrupted = _on_interrupt(engine)
     view.start()
     timers = [asyncio.create_task(tick(0.1, view.refresh))]

@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from promptlab import config
-from promptlab.cli.ask import carry_out, costing, endpoints_of
+from promptlab.cli.ask import Way, carry_out, check_mode, costing, endpoints_of
 from promptlab.cli.output import Output, console
 from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Limits
@@ -90,7 +91,8 @@ def _went_out(run: Run, sent: Mapping[int, tuple[str, dict[str, Any]]], events: 
         said[number].apply(at, event)
     found = []
     for cell in run.plan.cells:
-        wire, asked, on_wire = said[cell.index].wire, cell.request.parameters, said[cell.index].sent
+        told = said[cell.index]
+        wire, asked, on_wire = told.wire, cell.request.parameters, told.sent
         if wire is None and cell.index in sent:
             url, rest = sent[cell.index]
             messages: list[Value] = [
@@ -98,7 +100,8 @@ def _went_out(run: Run, sent: Mapping[int, tuple[str, dict[str, Any]]], events: 
             ]
             wire = Sent(url, {"model": rest.get("model"), "messages": messages, **rest})
         if wire is not None:
-            found.append(Outgoing(cell.target, wire.url, None, asked, on_wire, True, wire.body))
+            found.append(Outgoing(cell.target, wire.url, None, asked, on_wire, True, wire.body, told.verdicts,
+                                  told.notes))  # fmt: skip
     return found
 
 
@@ -115,14 +118,17 @@ def _ended(run: Run, events: list[Stamped]) -> list[Stamped]:
 def _endpoints(run: Run) -> Mapping[str, Endpoint]:
     """What is known of the run's endpoints today; an endpoint that is gone doesn't keep a run from being seen."""
     with suppress(UsageError):
-        return endpoints_of(run.plan, config.places())
+        return endpoints_of(run.plan, config.settings(config.places()))
     return {}
 
 
-def rerun(id: int | None, output: Output, limits: Limits, *, save: bool, dry_run: bool, offline: bool) -> int:
-    store = Store(config.places().database)
+def rerun(id: int | None, output: Output, limits: Limits, way: Way, mode: str | None) -> int:
+    places = config.places()
+    store = Store(places.database)
     try:
-        run = store.run(id)
+        plan = store.run(id).plan
     finally:
         store.close()
-    return carry_out(run.plan, output, limits, save=save, dry_run=dry_run, offline=offline)
+    if mode is not None:
+        plan = replace(plan, mode=check_mode(mode))
+    return carry_out(plan, output, limits, way, places, config.settings(places))

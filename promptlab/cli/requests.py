@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from promptlab.params import Value
+from promptlab.render import facts
 from promptlab.render.plain import escaped
 from promptlab.render.sanitise import clean_line
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One request. `key` is the name of the variable that holds it, `exact` False where litellm makes the body
-    and only the sending can tell."""
+    """One request. `key` is the header that carries it, with its variable's name in its place; `exact` is False where
+    litellm makes the body and only the sending can tell."""
 
     target: str
     url: str
@@ -24,6 +25,8 @@ class Outgoing:
     sent: dict[str, Value]
     exact: bool
     body: dict[str, Value]
+    verdicts: dict[str, str]
+    notes: dict[str, str]
 
 
 def print_requests(requests: Sequence[Outgoing], format: str | None) -> None:
@@ -36,7 +39,9 @@ def print_requests(requests: Sequence[Outgoing], format: str | None) -> None:
         elif format != "json":
             _write(f"POST {clean_line(request.url)}" + ("" if request.exact else "  (before litellm makes the body)"))
             if request.key:
-                _write(f"Authorization: Bearer {clean_line(request.key)}")
+                _write(clean_line(request.key))
+            for line in facts.parameters(request.asked, request.sent, request.verdicts, request.notes):
+                _write(f"# {line}")
             _write(escaped(json.dumps(request.body, ensure_ascii=False, indent=2)) + "\n")
 
 

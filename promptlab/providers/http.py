@@ -82,6 +82,25 @@ class EventDecoder:
         return b"\n".join(line for line in lines if line)
 
 
+class LineDecoder:
+    """Bytes of newline-delimited JSON, cut anywhere, to its lines; the same shape as EventDecoder."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, part: bytes) -> list[bytes | None]:
+        """The lines that `part` completes, in order, empty ones left out. Raises ProviderError on an endless line."""
+        *lines, self._held = (self._held + part).split(b"\n")
+        if len(self._held) > LONGEST_EVENT:
+            raise ProviderError(Fault("not_an_api", "the stream has a line of over 16 MB", "is this a model server?"))
+        return [line for line in map(bytes.strip, lines) if line]
+
+    @property
+    def rest(self) -> bytes:
+        """A last line that came without its line end."""
+        return self._held.strip()
+
+
 class Pool:
     """Connections to every endpoint. One client, no cookies, no redirects, no key of its own.
 
@@ -147,7 +166,14 @@ def base(url: str) -> str:
     except ValueError:
         return "an address that can't be read"
     host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, host, parts.path.removesuffix("/chat/completions"), "", ""))
+    return urllib.parse.urlunsplit((parts.scheme, host, _prefix(parts.path), "", ""))
+
+
+def _prefix(path: str) -> str:
+    """The path of the base URL: what a dialect puts behind it is left out."""
+    for behind in ("/chat/completions", "/responses", "/v1/messages", "/api/chat"):
+        path = path.removesuffix(behind)
+    return path.partition("/models/")[0]
 
 
 def proxy_for(provider: str, url: str) -> str | None:

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -21,11 +22,12 @@ import httpx
 
 from promptlab.errors import Fault, FaultKind, LabError, ProviderError
 from promptlab.events import Accepted, Answer, Event, Finished, Thinking, ThinkingKind, Usage, Withheld
+from promptlab.knowledge import Judge, as_asked
 from promptlab.params import BODY, PARAMETERS, Value
 from promptlab.providers.fault import from_connection, from_response, from_stream, not_a_stream, one_line, without_key
 from promptlab.providers.litellm_transport import CALL, OPENAI_HOST, Call, Seam, SyncSeam, new_client
 from promptlab.providers.thinking import Mode, ThinkSplitter
-from promptlab.request import Message, Request, Wire
+from promptlab.request import Message, Request, Verdict, Wire
 
 NO_KEY = "none"  # rather than nothing: without a key litellm sends $OPENAI_API_KEY to whatever host it is told
 _NEVER = 86400.0  # seconds; the engine has the limits
@@ -53,6 +55,7 @@ _ARGUMENTS = {
     "max_tokens": "max_tokens",
     "stop": "stop",
     "effort": "reasoning_effort",
+    "thinking_budget": "thinking_budget",
     "logprobs": "logprobs",
     "top_logprobs": "top_logprobs",
 }
@@ -120,13 +123,14 @@ class LiteLLMRoad:
         key_name: str | None = None,
         slots: int = 8,
         tags: Mode = "auto",
+        judge: Judge = as_asked,
     ) -> None:
         self.name = name
         self.slots = slots
         self._prefix = prefix
         self._base_url = base_url.rstrip("/") if base_url else None
         self._key, self._key_name = key or None, key_name
-        self._tags = tags
+        self._tags, self._judge = tags, judge
         self._client: httpx.AsyncClient | None = None
         self._is_ready = False
 
@@ -136,14 +140,23 @@ class LiteLLMRoad:
         Not exact where litellm refuses the request itself, or needs something for it that is not there.
         """
         _load()
+        judged = self._judge(request)
+        request = replace(request, parameters=judged.send)
         call = self._new_call(None, request)
         arguments = self._arguments(request, dry=True)
         if self._prefix not in _NO_DRY_RUN:
             with ThreadPoolExecutor(1) as thread:  # the caller's thread may have a running loop
                 thread.submit(asyncio.run, _pump(call, arguments, _ChunkReader("raw"))).result()
+        fields = {name: (name, _ARGUMENTS.get(name, name), *_SPELLINGS.get(name, ())) for name in judged.sent}
         if call.sent is None:
-            return Wire(self._base_url or "", _shown(arguments), dict(request.parameters), exact=False)
-        return Wire(call.sent.url, call.sent.body, parameters_in(call.sent.body))
+            return Wire(self._base_url or "", _shown(arguments), dict(judged.sent), False, judged.verdicts, fields,
+                        judged.state)  # fmt: skip
+        sent = parameters_in(call.sent.body)
+        if "thinking_budget" in judged.sent and "effort" not in judged.sent and "effort" in sent:
+            sent["thinking_budget"] = sent.pop("effort")
+        lost = {name for name in judged.sent if name not in sent and not name.startswith(BODY)}
+        verdicts = judged.verdicts | dict.fromkeys(lost, Verdict("ignored", "litellm leaves it out", left_out=True))
+        return Wire(call.sent.url, call.sent.body, sent, True, verdicts, fields, judged.state)
 
     async def prepare(self) -> None:
         """Import litellm in a worker thread. Raises LabError where it is not installed."""
@@ -158,6 +171,7 @@ class LiteLLMRoad:
         await self.prepare()
         if self._client is None:
             self._client = new_client(self._base_url)
+        request = replace(request, parameters=self._judge(request).send)
         call = self._new_call(self._client, request)
         chunks = _ChunkReader("summary" if self._prefix in _SUMMARISED else "raw", self._tags)
         pump = asyncio.create_task(_pump(call, self._arguments(request), chunks))
@@ -179,6 +193,9 @@ class LiteLLMRoad:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
             await call.aclose()
+
+    async def release(self) -> None:
+        """Nothing that others wait for."""
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -203,6 +220,8 @@ class LiteLLMRoad:
         arguments: dict[str, Any] = {
             names[name]: value for name, value in request.parameters.items() if not name.startswith(BODY)
         }
+        if "thinking_budget" in arguments:
+            arguments["thinking"] = {"type": "enabled", "budget_tokens": arguments.pop("thinking_budget")}
         if self._prefix in _SIGNED:
             arguments |= _body_fields(request)
         if dry and self._prefix in _SIGNED:  # or the machine's credentials are looked for, over the network too

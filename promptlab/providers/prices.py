@@ -9,7 +9,15 @@ from typing import Any
 
 _FILE = "model_prices_and_context_window_backup.json"
 # Where an endpoint of ours has another prefix in litellm's list.
-_PREFIXES = {"together": "together_ai", "zhipu": "zai", "cohere": "cohere_chat", "fireworks": "fireworks_ai"}
+_PREFIXES = {
+    "together": "together_ai",
+    "zhipu": "zai",
+    "cohere": "cohere_chat",
+    "fireworks": "fireworks_ai",
+    "openai-responses": "openai",
+    "moonshot-intl": "moonshot",
+    "dashscope-intl": "dashscope",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +29,45 @@ class Price:
     cached: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the list says of a model beside its price: the most input tokens, `chat` or another kind, whether it
+    thinks, and the day from which it answers no more (ISO 8601). None is "not said"."""
+
+    id: str
+    price: Price | None
+    context: int | None
+    most: int | None
+    kind: str | None
+    thinks: bool | None
+    retired: str | None
+
+
 def lookup(endpoint: str, model: str) -> Price | None:
     """The listed price, or None: unknown is not free."""
-    listed = _list()
+    found = entry(endpoint, model)
+    return found.price if found else None
+
+
+def entry(endpoint: str, model: str) -> Entry | None:
+    """What the list has on a model at an endpoint; a model's name alone says nothing about another server."""
     prefix = _PREFIXES.get(endpoint, endpoint)
     for name in (f"{prefix}/{model}", model):
-        entry = listed.get(name)
-        if isinstance(entry, dict) and (name != model or entry.get("litellm_provider") == prefix):
-            return _price(entry)
+        found = _list().get(name)
+        if isinstance(found, dict) and (name != model or found.get("litellm_provider") == prefix):
+            return _entry(model, found)
     return None
+
+
+def entries(endpoint: str) -> list[Entry]:
+    """All that the list has at an endpoint, ids as one writes them behind the slash."""
+    prefix = _PREFIXES.get(endpoint, endpoint)
+    found: dict[str, Entry] = {}
+    for name, listed in _list().items():
+        if isinstance(listed, dict) and listed.get("litellm_provider") == prefix:
+            id = name.removeprefix(f"{prefix}/")
+            found.setdefault(id, _entry(id, listed))
+    return list(found.values())
 
 
 def homes(model: str) -> list[str]:
@@ -38,6 +76,17 @@ def homes(model: str) -> list[str]:
     provider = found.get("litellm_provider") if isinstance(found, dict) else None
     ours = {prefix: name for name, prefix in _PREFIXES.items()}
     return [ours.get(provider, provider)] if isinstance(provider, str) else []
+
+
+def _entry(id: str, listed: dict[str, Any]) -> Entry:
+    context = listed.get("max_input_tokens", listed.get("max_tokens"))
+    thinks, kind, retired = (listed.get(name) for name in ("supports_reasoning", "mode", "deprecation_date"))
+    return Entry(
+        id, _price(listed), context if isinstance(context, int) else None,
+        most if isinstance(most := listed.get("max_output_tokens"), int) else None,
+        kind if isinstance(kind, str) else None, thinks if isinstance(thinks, bool) else None,
+        retired if isinstance(retired, str) else None,
+    )  # fmt: skip
 
 
 def _price(entry: dict[str, Any]) -> Price | None:

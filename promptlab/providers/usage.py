@@ -28,19 +28,50 @@ def openai(raw: Mapping[str, Any]) -> Usage:
 
 
 def anthropic(raw: Mapping[str, Any]) -> Usage:
+    """The prompt that was read from a cache, or put into one, is not in input_tokens."""
+    given, cached, stored = (
+        count(raw.get(name)) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    if given is not None:
+        given += (cached or 0) + (stored or 0)
     output = count(raw.get("output_tokens"))
     thinking = count(mapping(raw.get("output_tokens_details")).get("thinking_tokens"))
-    cached = count(raw.get("cache_read_input_tokens"))
-    return Usage(count(raw.get("input_tokens")), output, thinking, cached, output, raw=_kept(raw))
+    return Usage(given, output, thinking, cached, output, raw=_kept(raw))
 
 
 def gemini(raw: Mapping[str, Any]) -> Usage:
-    """Thoughts are not in candidatesTokenCount, and are paid for."""
-    given, output, thinking = (count(raw.get(f"{name}TokenCount")) for name in ("prompt", "candidates", "thoughts"))
+    """Thoughts are not in candidatesTokenCount, and are paid for; what tools read is not in promptTokenCount."""
+    given, output, thinking, tools = (
+        count(raw.get(f"{name}TokenCount")) for name in ("prompt", "candidates", "thoughts", "toolUsePrompt")
+    )
+    if given is not None:
+        given += tools or 0
     billed = _minus(count(raw.get("totalTokenCount")), given)
-    if billed is None and output is not None:
-        billed = output + (thinking or 0)
+    if billed is None or billed < 0:
+        parts = [part for part in (output, thinking) if part is not None]
+        billed = sum(parts) if parts else None
     return Usage(given, output, thinking, count(raw.get("cachedContentTokenCount")), billed, raw=_kept(raw))
+
+
+def responses(raw: Mapping[str, Any]) -> Usage:
+    """OpenAI Responses' block; the thinking is in output_tokens, except where the total shows that it is not."""
+    given, output, total = (count(raw.get(f"{name}_tokens")) for name in ("input", "output", "total"))
+    thinking = count(mapping(raw.get("output_tokens_details")).get("reasoning_tokens"))
+    cached = count(mapping(raw.get("input_tokens_details")).get("cached_tokens"))
+    billed = _minus(total, given)
+    cost = raw.get("cost")  # OpenRouter's
+    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
+    return Usage(given, output, thinking, cached, output if billed is None or billed < 0 else billed, paid,
+                 raw=_kept(raw))  # fmt: skip
+
+
+def ollama(raw: Mapping[str, Any]) -> Usage:
+    """The last line of Ollama's own API, with its durations in nanoseconds: what `total` has beyond `load`,
+    `prompt_eval` and `eval` is mostly waiting for a slot."""
+    numbers = {name: found for name, value in raw.items() if (found := count(value)) is not None}
+    kept = {name: value for name, value in numbers.items() if name.endswith(("_count", "_duration"))}
+    output = kept.get("eval_count")
+    return Usage(kept.get("prompt_eval_count"), output, billed=output, raw=kept)
 
 
 def _kept(raw: Mapping[str, Any]) -> dict[str, Any]:

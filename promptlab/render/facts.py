@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from promptlab.errors import Fault
 from promptlab.metrics import Cost, rate, timing, tokens
+from promptlab.params import BODY, Value, show
 from promptlab.render.sanitise import clean_line
 from promptlab.transcript import Transcript
 
 SEPARATOR = " · "
 # Finish reasons that say no more than "it is done", by vendor.
 _ORDINARY = {"stop", "end_turn", "STOP", "completed", "eos", "stop_sequence"}
-_LENGTH = {"length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"}
+_LENGTH = {"length", "max_output_tokens", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"}
 
 
 def state(cell: Transcript, now: float) -> str:
@@ -58,6 +61,10 @@ def facts(cell: Transcript, cost: Cost) -> list[str]:
     times, count, speed = timing(cell), tokens(cell), rate(cell)
     about, answer_about = "≈" * count.estimated, "≈" * count.answer_estimated
     found = []
+    if cell.queued is not None and cell.queued >= 1.0:
+        found.append(f"queued {seconds(cell.queued)}")
+    if cell.loading is not None:
+        found.append(f"loading the model {seconds(cell.loading)}, within the times")
     if times.first_thought is not None:
         found.append(f"first thought {seconds(times.first_thought)}")
     if times.first_answer is not None:
@@ -80,6 +87,46 @@ def facts(cell: Transcript, cost: Cost) -> list[str]:
     if cell.attempts > 1:
         found.append(f"attempt {cell.attempts}")
     return [fact for fact in found if fact]
+
+
+def parameters(
+    asked: Mapping[str, Value], sent: Mapping[str, Value], verdicts: Mapping[str, str], notes: Mapping[str, str]
+) -> list[str]:  # fmt: skip
+    """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured, and
+    one on all the others."""
+    lines: list[str] = []
+    quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
+    for name, value in asked.items():
+        word, told = verdicts.get(name, "unknown"), f"{name.removeprefix(BODY)} {_value(value)}"
+        if name in sent and _differs(value, sent[name]):
+            told += f" → {_value(sent[name])}"
+        note = f": {clean_line(notes[name])}" if notes.get(name) else ""
+        if name in sent and word in quiet:
+            quiet[word].append(told + (f" ({clean_line(notes[name])})" if notes.get(name) else ""))
+        else:
+            lines.append(f"{told} {'sent' if name in sent else 'left out'}, {word}{note}")
+    for name in sent:
+        if name not in asked:
+            note = f": {clean_line(notes[name])}" if name in notes else ""
+            lines.append(f"{clean_line(name)} {_value(sent[name])} sent, not asked{note}")
+    return [*lines, *(f"{word}: {', '.join(told)}" for word, told in quiet.items() if told)]
+
+
+def parameter_lines(cell: Transcript) -> list[str]:
+    return parameters(cell.asked, cell.sent, cell.verdicts, cell.notes)
+
+
+def unheeded(cell: Transcript) -> list[str]:
+    """The parameters that are known not to be honoured, in few words: `temperature ignored`."""
+    return [f"{name} {word}" for name, word in cell.verdicts.items() if word in ("ignored", "refused", "pinned")]
+
+
+def _value(value: Value) -> str:
+    return clean_line(show(value))
+
+
+def _differs(asked: Value, sent: Value) -> bool:
+    return asked != sent and show(asked) != show(sent)
 
 
 def usage(cell: Transcript, cost: Cost) -> str:

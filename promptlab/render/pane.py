@@ -99,6 +99,8 @@ class Pane:
             found += [Line("fault", text) for text in facts.fault_lines(self.said.fault)]
         if note := facts.ending(self.said):
             found.append(Line("note", note))
+        told = facts.parameter_lines(self.said)
+        found += [Line("facts" if text.startswith(("honoured:", "unknown:")) else "note", text) for text in told]
         wrapped = [Line(line.kind, part) for line in found for part in wrap_line(line.text, self._cells)]
         counted = [Line("facts", text) for text in packed(facts.facts(self.said, cost), self._cells)]
         lines = [*wrapped, *counted]
@@ -106,7 +108,7 @@ class Pane:
 
     def status(self, now: float, cost: Cost) -> str:
         """The line under a cell in the live region: as many facts as fit, none cut in the middle."""
-        words = [facts.state(self.said, now)]
+        words = [facts.state(self.said, now), *facts.unheeded(self.said)]
         if self.said.ending:
             words += facts.facts(self.said, cost)
         return packed(words, self._cells)[0]

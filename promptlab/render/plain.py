@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Literal, TextIO
 
 from promptlab.events import Answer, Relabelled, Retrying, Stamped, Started, Thinking
-from promptlab.params import show
 from promptlab.plan import Cell, Plan, Run
 from promptlab.render import facts
 from promptlab.render.record import Costing, cell_object, dump, run_object
@@ -51,6 +50,8 @@ class Notes:
             self.say(cell, note)
         if self._quiet:
             return
+        for line in facts.parameter_lines(said):
+            self.say(cell, line)
         if said.fault is None or said.answer:
             self.say(cell, facts.SEPARATOR.join(facts.facts(said, self._costing(cell, said))))
         if self._usage:
@@ -219,10 +220,9 @@ def markdown(run: Run, cells: dict[int, Transcript], costing: Costing, *, thinki
     parts.append("\n".join(f"> {line}" for line in clean(plan.prompt, keep=True).splitlines()))
     for cell in plan.cells:
         said = cells[cell.index]
-        asked = ", ".join(f"{name} {show(value)}" for name, value in cell.request.parameters.items())
         parts.append(f"## {clean_line(cell.label)}")
-        if asked:
-            parts.append(f"Asked: {clean_line(asked)}")
+        if told := facts.parameter_lines(said):
+            parts.append("\n".join(f"- {line}" for line in told))
         if thinking and said.thinking:
             inner = clean(said.thinking, keep=True)
             parts.append(f"<details><summary>Thinking ({said.trace})</summary>\n\n{inner}\n\n</details>")
