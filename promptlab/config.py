@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptlab import document, knowledge
 from promptlab.document import Document
 from promptlab.errors import ConfigError, UsageError
+from promptlab.keys import KeyChain
 from promptlab.knowledge import Knowledge
 from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
@@ -69,12 +72,17 @@ class Settings:
     knowledge: Knowledge
     aliases: dict[str, str]
     groups: dict[str, list[str]]
+    own: frozenset[str] = frozenset()  # endpoints of config.yaml
 
 
 def settings(where: Places) -> Settings:
     """config.yaml over the shipped knowledge. Raises ConfigError with file, line and key."""
-    shipped = document.load(knowledge.SHIPPED)
+    shipped = _shipped(where.cache)
     known = catalog.read(shipped, shipped.value["endpoints"], "endpoints")
+    if said := os.environ.get("OLLAMA_HOST", "").strip():
+        from promptlab.providers.discovery import ollama_host
+
+        known["ollama"] = replace(known["ollama"], base_url=ollama_host(said), plain_http=True)
     facts = knowledge.read(shipped)
     if not where.settings.is_file():
         return Settings(known, facts, {}, {})
@@ -83,11 +91,33 @@ def settings(where: Places) -> Settings:
         doc.only(_KEYS, doc.value)
         own = catalog.read(doc, _section(doc, "endpoints"), "endpoints", shipped=known)
         aliases, groups = _names(doc)
-        return Settings(known | own, knowledge.read(doc).above(facts), aliases, groups)
+        return Settings(known | own, knowledge.read(doc).above(facts), aliases, groups, frozenset(own))
     except ConfigError:
         raise
     except UsageError as error:
         raise ConfigError(error.message, error.hint) from None
+
+
+def _shipped(cache: Path) -> Document:
+    """The shipped knowledge. Its YAML takes 30 ms to read and JSON two, which every start would pay: it is kept so."""
+    source = knowledge.SHIPPED.stat()
+    kept = cache / f"knowledge-{source.st_mtime_ns:x}-{source.st_size:x}.json"
+    with suppress(OSError, ValueError, AttributeError):
+        return Document(knowledge.SHIPPED, json.loads(kept.read_bytes()))
+    doc = document.load(knowledge.SHIPPED)
+    with suppress(OSError):  # a folder that can't be written costs 30 ms
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in cache.glob("knowledge-*.json"):
+            old.unlink()
+        written = kept.with_suffix(f".{os.getpid()}")
+        written.write_text(json.dumps(doc.value, ensure_ascii=False), "utf-8")
+        written.replace(kept)
+    return doc
+
+
+def keys(where: Places, dotenv: Path | None = None) -> KeyChain:
+    """Where keys are looked for."""
+    return KeyChain(where.config / "keys", environ=os.environ, dotenv=dotenv, ring=where.config / "keyring-names")
 
 
 def _section(doc: Document, name: str) -> dict[str, Any]:

@@ -47,15 +47,18 @@ class KeyChain:
     belongs to the project at hand, and only `dotenv` names it; the keyring is encrypted, and the file is for systems
     without one. Nothing is read before the first question, and each place is read once.
 
+    `ring`, where given, is a file with the names that were put into the keyring: for others it is not asked, since
+    only to open it takes a tenth of a second.
+
     A keyring that is locked, broken or silent counts as none from then on, and `problem` says why (else it is empty;
     a system that has none is no problem). A question may take 2 × `patience` seconds where the keyring hangs.
     """
 
     def __init__(
-        self, file: Path, *, environ: Mapping[str, str], dotenv: Path | None = None,
+        self, file: Path, *, environ: Mapping[str, str], dotenv: Path | None = None, ring: Path | None = None,
         patience: float = PATIENCE, unlocking: float = UNLOCKING,
     ) -> None:  # fmt: skip
-        self.file, self.dotenv = file, dotenv
+        self.file, self.dotenv, self._ring = file, dotenv, ring
         self._environ = environ
         self._keyring = _Keyring(patience, unlocking)
         self._from_dotenv: dict[str, str] | None = None
@@ -77,7 +80,7 @@ class KeyChain:
         places: tuple[tuple[Source, Callable[[str], str | None], Path | None], ...] = (
             ("environment", self._environ.get, None),
             (".env", dotenv.get, self.dotenv),
-            ("keyring", self._keyring.get, None),
+            ("keyring", lambda name: self._keyring.get(name) if self._in_ring(name) else None, None),
             ("file", lambda name: self._kept().get(name), self.file),
         )
         for source, read, path in places:
@@ -105,6 +108,7 @@ class KeyChain:
         value = check_value(name, value)
         self._kept()
         if self._keyring.put(name, value):
+            self._note(name, held=True)
             self._edit(name, None)  # a copy from before there was a keyring would outlive its change
             return "keyring"
         self._edit(name, value)
@@ -120,9 +124,31 @@ class KeyChain:
         removed: list[Source] = []
         if self._keyring.drop(name):
             removed.append("keyring")
+            self._note(name, held=False)
         if self._edit(name, None):
             removed.append("file")
         return removed
+
+    def _in_ring(self, name: str) -> bool:
+        """Whether the keyring may have the name."""
+        if self._ring is None:
+            return True
+        try:
+            return name in self._ring.read_text("ascii").split()
+        except (OSError, ValueError):
+            return False
+
+    def _note(self, name: str, *, held: bool) -> None:
+        """Remember, without the key, that the keyring has the name."""
+        if self._ring is None or self._in_ring(name) == held:
+            return
+        try:
+            self._ring.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _alone_in(self._ring.parent):
+                names = self._ring.read_text("ascii").split() if self._ring.exists() else []
+                _replace(self._ring, [*(n for n in names if n != name), *([name] if held else [])])
+        except (OSError, ValueError) as error:
+            raise LabError(f"{self._ring} can't be written: {error}", "without it the key is not looked for") from None
 
     def _kept(self) -> dict[str, str]:
         if self._from_file is None:

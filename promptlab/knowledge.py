@@ -92,7 +92,7 @@ class Family:
             return None
         id = model.lower()
         names = {id, id.rpartition("/")[2]}
-        letters = [len(p.replace("*", "")) for p in self.match if any(_matches(name, p) for name in names)]
+        letters = [_letters(p) for p in self.match if any(_matches(name, p) for name in names)]
         return (max(letters), (2 if self.at else 0) + (1 if self.dialect else 0)) if letters else None
 
 
@@ -167,7 +167,7 @@ class Facts:
         """The verdict for an effort or a budget that this model has no word for."""
         effort = self.effort
         if name == "effort":
-            if value in effort.levels:
+            if value in effort.levels and not (value == "none" and self.family.thinks == "always"):
                 return None
             levels = f"it takes {', '.join(effort.levels)}" if effort.levels else "it has no such setting"
             if value == "none" and self.family.thinks == "always":
@@ -247,7 +247,8 @@ def learned(fault: Fault, parameter: str, value: Value, state: State) -> Learned
 
 
 _ONLY = re.compile(
-    r"only the default \(([^)\s]+)\)|only `?([\w.]+)`? is (?:allowed|supported)|(?:must|may only|can only) be (?:set to )?`?(1)`?\b(?!\.\d)",
+    r"only the default \(([^)\s]+)\)|only `?([\w.]+)`? is (?:allowed|supported)"
+    r"|(?:must|may only|can only) be (?:set to )?`?(1)`?\b(?!\.\d)",
     re.IGNORECASE,
 )
 _WHOLE = re.compile(
@@ -306,6 +307,14 @@ class Knowledge:
                         and any(_matches(id, pattern) for pattern in r.match)), None)  # fmt: skip
         found = tuple(f for f in self.findings if (f.endpoint, f.base_url, f.model) == (endpoint, base_url, model))
         return Facts(endpoint, dialect, model, family, self.efforts.get(family.effort or "", Effort()), retired, found)
+
+
+def _letters(pattern: str) -> int:
+    """How much of a name a pattern says: its letters, a [set] counted as one."""
+    return len(_SET.sub("x", pattern).replace("*", "").replace("?", ""))
+
+
+_SET = re.compile(r"\[[^\]]+\]")
 
 
 def _matches(name: str, pattern: str) -> bool:
