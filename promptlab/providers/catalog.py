@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from promptlab.document import Document
 from promptlab.errors import ConfigError, UsageError, nearest
 from promptlab.params import PARAMETERS
 from promptlab.providers.http import LOOPBACK
+from promptlab.providers.prices import litellm_file
 from promptlab.request import LOCAL
 
 DialectName = Literal["openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "litellm"]
@@ -202,11 +202,6 @@ def _site(address: urllib.parse.SplitResult) -> tuple[str | None, int | None]:
 
 def _litellm_names() -> list[str]:
     """Provider prefixes that litellm knows, read from the file that it ships, without importing it."""
-    from importlib import metadata  # 15 ms, for names that are not ours only
-
-    try:
-        files = metadata.files("litellm") or []
-        file = next(f for f in files if f.name == "provider_endpoints_support_backup.json" and len(f.parts) == 2)
-        return list(json.loads(file.locate().read_text("utf-8"))["providers"])  # type: ignore[attr-defined]
-    except (metadata.PackageNotFoundError, StopIteration, OSError, ValueError, KeyError):
-        return []
+    found = litellm_file("provider_endpoints_support_backup.json")
+    providers = found.get("providers") if isinstance(found, dict) else None
+    return list(providers) if isinstance(providers, dict) else []

@@ -153,6 +153,8 @@ class Direct:
                             continue
                         for event in fold.take(data):
                             yield event
+                        if fold.done or fold.error:
+                            break
                     if fold.done or fold.error:
                         break
             except (TimeoutError, aiohttp.ClientError, OSError) as error:

@@ -74,7 +74,7 @@ async def look(probes: Sequence[Probe], *, limit: float = LIMIT) -> list[Server]
 
 
 async def _visit(asker: Asker, probe: Probe, server: Server) -> None:
-    if probe.key_names and not probe.key:
+    if probe.key_names and not probe.key and not probe.local:
         server.state, server.detail = "no key", f"no key: set {probe.key_names[0]}"
         return
     if probe.dialect == "litellm" or not probe.base_url:

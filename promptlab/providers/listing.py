@@ -160,8 +160,6 @@ def _kind(entry: Mapping[str, object]) -> str | None:
     if kind := _TYPES.get(text(entry.get("type"))):
         return kind
     out = words(mapping(entry.get("architecture")).get("output_modalities")) or words(entry.get("output_modalities"))
-    if entry.get("owned_by") == "llamacpp":
-        out = set()  # it says "text" of an embedding model as well
     for modality, kind in (("text", "chat"), ("embeddings", "embedding"), ("image", "image"), ("audio", "speech")):
         if modality in out:
             return kind

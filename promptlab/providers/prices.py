@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _FILE = "model_prices_and_context_window_backup.json"
@@ -74,7 +75,8 @@ def homes(model: str) -> list[str]:
     """Endpoints of ours that the list knows a model of this very name at."""
     found = _list().get(model)
     provider = found.get("litellm_provider") if isinstance(found, dict) else None
-    ours = {prefix: name for name, prefix in _PREFIXES.items()}
+    ours = {prefix: name for name, prefix in reversed(_PREFIXES.items())}
+    ours["openai"] = "openai"
     return [ours.get(provider, provider)] if isinstance(provider, str) else []
 
 
@@ -100,12 +102,19 @@ def _price(entry: dict[str, Any]) -> Price | None:
 
 @cache
 def _list() -> dict[str, Any]:
-    from importlib import metadata
+    found = litellm_file(_FILE)
+    return found if isinstance(found, dict) else {}
+
+
+def litellm_file(name: str) -> object:
+    """A JSON file of the installed litellm package, read without importing it; None where it is not there."""
+    from importlib.util import find_spec
 
     try:
-        files = metadata.files("litellm") or []
-        file = next(f for f in files if f.name == _FILE and len(f.parts) == 2)
-        found = json.loads(file.locate().read_text("utf-8"))  # type: ignore[attr-defined]
-    except (metadata.PackageNotFoundError, StopIteration, OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        spec = find_spec("litellm")
+        if spec is None or spec.origin is None:
+            return None
+        content: object = json.loads(Path(spec.origin).with_name(name).read_bytes())
+    except (ImportError, OSError, ValueError):
+        return None
+    return content

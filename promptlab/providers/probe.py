@@ -20,7 +20,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from promptlab.errors import ProviderError
-from promptlab.providers.http import LOOPBACK, base, proxy_for
+from promptlab.providers.http import base, proxy_for
 
 LARGEST = 4 * 1024 * 1024  # bytes of a body; the longest honest list of models has about 1 MB
 _LONGEST_HEAD = 64 * 1024
@@ -35,8 +35,8 @@ class Probe:
     """One server to look at. `base_url` is where its dialect lives, with `/v1` where that belongs to it.
 
     `key` goes into the header of this server and nowhere else; `key_names` are the variables it may come from, and
-    with such a name and no key the server is not asked. `usual` marks a port where such a server often listens and
-    that nobody configured.
+    with such a name and no key a server elsewhere is not asked. `usual` marks a port where such a server often listens
+    and that nobody configured.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Asker:
         parts = _split(url)
         head = _head(probe, parts, sent)
         try:
-            proxy = None if parts.hostname in LOOPBACK else proxy_for(probe.name, url)
+            proxy = proxy_for(probe.name, url)
         except ProviderError as error:
             raise Unheard("unreachable", error.fault.message) from None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from promptlab.errors import Fault, ProviderError
 from promptlab.events import Event
 from promptlab.knowledge import Facts, Judge, Judged, Knowledge, Mode, judge
-from promptlab.providers import Provider
+from promptlab.providers import Provider, gguf
 from promptlab.providers.catalog import Endpoint, Secrets, from_environment
 from promptlab.providers.http import Pool
 from promptlab.providers.thinking import Mode as Tags
@@ -20,29 +21,33 @@ if TYPE_CHECKING:
 
     from promptlab.providers.direct import Dialect
     from promptlab.providers.embedded import EmbeddedServer
+    from promptlab.providers.room import Room
 
 
 # The default model is small enough to repeat itself for ever at a low temperature: its server stops it here where
 # a request sets no max_tokens. That is the server's own limit, as every server has one, and the cell says it.
 DEFAULT_MOST = 256
+EMBEDDED = "smollm2-135m-instruct"  # the default model, which has no name in a target
+CONTEXT = 8192  # tokens a slot of a local model has, where its own context is not smaller
 
 
 class Registry:
     """One provider per endpoint, and per file where the model is embedded; closed together.
 
-    `weights` gives the default model's file; it is called only where the embedded default is asked for. `secrets`
-    finds a key by its variables, `knowledge` and `mode` decide what of a request goes out.
+    `file` gives the file of a local model, the default one's for an empty name; it is called only where one is asked
+    for. `secrets` finds a key by its variables, `knowledge` and `mode` decide what of a request goes out.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], weights: Callable[[], Path], *,
+        self, endpoints: Mapping[str, Endpoint], file: Callable[[str], Path], *,
         secrets: Secrets = from_environment, knowledge: Knowledge | None = None, mode: Mode = "adapt",
     ) -> None:  # fmt: skip
-        self._endpoints, self._weights = endpoints, weights
+        self._endpoints, self._file = endpoints, file
         self._secrets, self._knowledge, self._mode = secrets, knowledge or Knowledge(), mode
         self._pool = Pool()
         self._open: dict[tuple[str, str, str], Provider] = {}
-        self._servers: list[EmbeddedServer] = []
+        self._loaded: list[_ModelFile] = []
+        self._memory: Room | None = None
 
     def provider(self, endpoint: str, model: str, options: Mapping[str, str]) -> Provider:
         """The provider for one cell; the same one for all cells that share its connection."""
@@ -55,9 +60,17 @@ class Registry:
     async def aclose(self) -> None:
         for provider in self._open.values():
             await provider.aclose()
-        for server in self._servers:
-            await server.aclose()
+        for model_file in self._loaded:
+            await model_file.unload()
         await self._pool.aclose()
+
+    def _room(self) -> Room:
+        """The memory of this machine, shared by all local models of the run."""
+        if self._memory is None:
+            from promptlab.providers.room import Room
+
+            self._memory = Room()
+        return self._memory
 
     def judge(self, endpoint: Endpoint) -> Judge:
         """What decides on the requests of an endpoint; facts are looked up once a model."""
@@ -97,25 +110,50 @@ class Registry:
     def _embedded(self, endpoint: Endpoint, model: str, tags: Tags) -> Provider:
         from promptlab.providers.direct import Direct
 
-        file = Path(model).expanduser() if model else self._weights()
-
-        async def connect() -> tuple[str, str | None]:
-            from promptlab.providers.embedded import EmbeddedServer
-
-            server = EmbeddedServer(file, slots=endpoint.slots, most=-1 if model else DEFAULT_MOST)
-            self._servers.append(server)
-            address = await server.start()
-            return address.base_url, address.key
-
+        model_file = _ModelFile(self._file(model), endpoint.slots, -1 if model else DEFAULT_MOST, self._room)
+        self._loaded.append(model_file)
         return Direct(
             LOCAL, "http://127.0.0.1:PORT/v1", self._pool, _dialect(endpoint, tags), slots=endpoint.slots,
-            judge=self.judge(endpoint), connect=connect,
+            judge=self.judge(endpoint), connect=model_file.load, let_go=model_file.unload,
         )  # fmt: skip
+
+
+class _ModelFile:
+    """A model file that is loaded when there is room for it, and gone when its last request has ended."""
+
+    def __init__(self, file: Path, slots: int, most: int, room: Callable[[], Room]) -> None:
+        self._file, self._slots, self._most, self._room = file, slots, most, room
+        self._server: EmbeddedServer | None = None
+        self._held = 0
+
+    async def load(self) -> tuple[str, str | None]:
+        """Base URL and key of its server. Raises LabError where the file or the server can't be used."""
+        from promptlab.providers.embedded import EmbeddedServer
+
+        header = await asyncio.to_thread(gguf.read, self._file)
+        context = min(CONTEXT, header.context or CONTEXT)
+        need = gguf.memory(header, context, slots=self._slots).total
+        await self._room().take(need)
+        self._held = need
+        self._server = EmbeddedServer(self._file, slots=self._slots, context=context, most=self._most)
+        try:
+            address = await self._server.start()
+        except BaseException:  # cancelled while it loads: whoever waits for the memory must not wait for ever
+            await self.unload()
+            raise
+        return address.base_url, address.key
+
+    async def unload(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            await server.aclose()
+            self._room().give(self._held)
 
 
 def facts_of(knowledge: Knowledge, endpoint: Endpoint, model: str) -> Facts:
     """What is known of a model at an endpoint of the catalog."""
-    return knowledge.facts(endpoint.name, endpoint.dialect, model, like=endpoint.like, base_url=endpoint.base_url)
+    name = model or EMBEDDED if endpoint.name == LOCAL else model
+    return knowledge.facts(endpoint.name, endpoint.dialect, name, like=endpoint.like, base_url=endpoint.base_url)
 
 
 def _longest(endpoint: str, model: str) -> int | None:
@@ -147,11 +185,11 @@ def _dialect(endpoint: Endpoint, tags: Tags) -> Dialect:
         case "anthropic":
             from promptlab.providers.anthropic import Anthropic
 
-            return Anthropic(most=lambda model: _longest(endpoint.name, model))
+            return Anthropic(wire_names=endpoint.wire, most=lambda model: _longest(endpoint.name, model))
         case "gemini":
             from promptlab.providers.gemini import Gemini
 
-            return Gemini()
+            return Gemini(wire_names=endpoint.wire)
         case "ollama":
             from promptlab.providers.ollama import Ollama
 
@@ -175,8 +213,8 @@ class Keyless:
 
     async def prepare(self) -> None:
         why = "holds a line break or another character that no key has" if self._set else "is not set"
-        raise ProviderError(Fault("auth", f"no key: the variable {self._key_name} {why}",
-                                  f"promptlab keys set {self._key_name}, or export {self._key_name}=…", self.name))  # fmt: skip
+        hint = f"promptlab keys set {self._key_name}, or export {self._key_name}=…"
+        raise ProviderError(Fault("auth", f"no key: the variable {self._key_name} {why}", hint, self.name))
 
     def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         return self._road.stream(request)

@@ -156,7 +156,7 @@ def _filled(model: Model, entry: Entry | None, thinks: Knows) -> Model:
     """`model` with what is known beside what its server says. That the list does not name a model's thinking means
     nothing: it misses many."""
     model = replace(model, thinks=model.thinks or thinks(model.endpoint, model.id))
-    if entry is None or model.local:
+    if entry is None:
         return model
     return replace(
         model, kind=model.kind or _MODES.get(entry.kind or "", entry.kind), context=model.context or entry.context,
@@ -267,12 +267,8 @@ class _Place:
         return best or self._scattered(word)
 
     def _is_edge(self, at: int) -> float:
-        """1 between two parts, 0.5 where letters and digits meet (qwen|3), -1 inside a number (1|4b)."""
-        if at in self._edges:
-            return 1.0
-        if self._text[at - 1].isdigit() and self._text[at].isdigit():
-            return -1.0
-        return 0.5 if at in self._starts else 0.0
+        """1 between two parts, 0.5 where letters and digits meet (qwen|3)."""
+        return 1.0 if at in self._edges else 0.5 if at in self._starts else 0.0
 
     def _scattered(self, word: str) -> float:
         """Up to 40 for letters that stand in order, nearer and more often at the beginning of parts being better."""
