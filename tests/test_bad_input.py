@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...],
     "no endpoint like it": (_nothing, ("hi", "-m", "zzqqjj/x"), ("unknown endpoint 'zzqqjj'",), "--base-url http"),
     "no slash": (_nothing, ("hi", "-m", "zzqqjj"), ("'zzqqjj' is no target",), "ENDPOINT/MODEL"),
     "no model file": (_nothing, ("hi", "-m", "local:/no/m.gguf"), ("no model file /no/m.gguf",), "local:/path"),
-    "a path too long": (_nothing, ("hi", "-m", f"local:{'a' * 300}"), ("no model file",), "local:/path"),
+    "a path too long": (_nothing, ("hi", "-m", f"local:{'a' * 300}.gguf"), ("no model file",), "local:/path"),
     "unknown profile": (_nothing, ("hi", *X, "-p", "quatrian"), ("no profile 'quatrian'",), "did you mean 'quatrain'?"),
     "no profile file": (_nothing, ("hi", *X, "-p", "~nobody/p.yaml"), ("no profile file",), "check the path"),
     "unknown variable": (

@@ -112,7 +112,7 @@ def test_quiet_hidden_thinking_usage_and_no_history(lab: Lab, serve: Servers) ->
     ask = ("ask", "hi", "-m", "openai/x", *at(serve(ANSWER)))
     quiet = lab(*ask, "-q", "--no-save")
     assert (quiet.code, quiet.out, quiet.err) == (0, "Snow falls 雪\n", "")
-    assert not list(lab.home.iterdir())
+    assert [path.name for path in lab.home.iterdir()] == ["cache"]
     hidden = lab(*ask, "-R", "-u", "--no-save")
     assert "Let me think" not in hidden.out + hidden.err and "first thought" in hidden.err
     assert "input 5 · cached 2 · output 9 · thinking 4 · billed output 9 · no price: local" in hidden.err

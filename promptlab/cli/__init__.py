@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ from promptlab.errors import LabError, UsageError
 from promptlab.params import PARAMETERS
 
 if TYPE_CHECKING:
+    from promptlab.cli.here import Look
     from promptlab.keys import KeyChain
 
 CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED = 130, 4, 3, 1
@@ -220,6 +222,63 @@ keys_app = typer.Typer(help="API keys: kept by the system's keyring, never shown
                        no_args_is_help=True)  # fmt: skip
 app.add_typer(models_app, name="models")
 app.add_typer(keys_app, name="keys")
+Refresh = Annotated[bool, typer.Option("--refresh", help="Wait for slow servers, up to 10 s, and keep their lists.")]
+All = Annotated[bool, typer.Option("--all", help="Every model, and every server that was looked for.")]
+OnlyAt = Annotated[str | None, typer.Option("--endpoint", "-e", metavar="NAME", help="Only this endpoint's.",
+                                            show_default=False)]  # fmt: skip
+Thinking = Annotated[bool, typer.Option("--thinks", help="Only those that think.")]
+OnlyLocal = Annotated[bool, typer.Option("--local", help="Only those on this machine.")]
+MaxPrice = Annotated[float | None, typer.Option("--max-price", min=0, metavar="USD", show_default=False,
+                                                help="The most per million tokens, in and out.")]  # fmt: skip
+MinContext = Annotated[str | None, typer.Option("--min-context", metavar="TOKENS", show_default=False,
+                                                help="The least context: 32000, 128k, 1M.")]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+@models_app.callback(invoke_without_command=True)
+def models_list(
+    context: typer.Context, endpoint: OnlyAt = None, thinks: Thinking = False, local: OnlyLocal = False,
+    max_price: MaxPrice = None, min_context: MinContext = None, all: All = False, refresh: Refresh = False,
+    format: Format = None, json: Json = False, color: Color = "auto",
+) -> None:  # fmt: skip
+    """List the models that can be used now: endpoints whose key is set, servers that answer, files on disk."""
+    if context.invoked_subcommand is None:
+        _list_models([], endpoint, thinks, local, max_price, min_context, all, refresh, format, json, color)
+
+
+@models_app.command("find")
+def models_find(
+    words: Annotated[list[str], typer.Argument(help="Parts of a name, in any order: r1 distill.")],
+    endpoint: OnlyAt = None, thinks: Thinking = False, local: OnlyLocal = False, max_price: MaxPrice = None,
+    min_context: MinContext = None, refresh: Refresh = False, format: Format = None, json: Json = False,
+    color: Color = "auto",
+) -> None:  # fmt: skip
+    """Search the models by parts of their names."""
+    _list_models(words, endpoint, thinks, local, max_price, min_context, False, refresh, format, json, color)
+
+
+def _list_models(
+    words: list[str], endpoint: str | None, thinks: bool, local: bool, max_price: float | None,
+    min_context: str | None, all: bool, refresh: bool, format: str | None, json: bool, color: str,
+) -> None:  # fmt: skip
+    from promptlab.cli.models import tokens
+    from promptlab.providers.roster import Wanted
+
+    least = tokens(min_context) if min_context else None
+    wanted = Wanted(tuple(words), endpoint, thinks, local, max_price, least, all)
+    from promptlab.cli import here
+
+    _exit(here.show(wanted, _look(refresh), format="json" if json else format, color=color, refreshed=refresh))
+
+
+@cache
+def _look(refresh: bool) -> Look:
+    """The look around, begun once: by `main` before Typer is ready, where it is sure to be asked for."""
+    from promptlab.cli import here
+
+    return here.look(refresh)
+
+
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="ENDPOINT/MODEL, or an alias.")]
 
 
@@ -285,11 +344,61 @@ def keys_remove(name: Annotated[str, typer.Argument(metavar="NAME", help="An end
 def _chain() -> tuple[KeyChain, list[tuple[str, tuple[str, ...]]]]:
     """The keys of this machine, and the endpoints that they are for."""
     from promptlab import config
-    from promptlab.keys import KeyChain
 
     places = config.places()
     known = config.settings(places).endpoints.values()
-    return KeyChain(places.config / "keys", environ=os.environ), [(e.name, e.keys) for e in known if e.keys]
+    return config.keys(places), [(e.name, e.keys) for e in known if e.keys]
+
+
+local_app = typer.Typer(help="Model files on this machine.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(local_app, name="local")
+TextOrJson = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text or json.", show_default=False)]
+Context = Annotated[int | None, typer.Option("--context", min=1, metavar="TOKENS", show_default=False,
+                                             help="The context to reckon with.")]  # fmt: skip
+
+
+@local_app.command("list")
+def local_list(format: TextOrJson = None, context: Context = None) -> None:
+    """Model files of all apps here, with the memory that each needs and whether it fits."""
+    from promptlab.cli import local
+
+    _exit(local.list_models(format, context))
+
+
+@local_app.command("pull")
+def local_pull(
+    repository: Annotated[str, typer.Argument(help="A Hugging Face repository: ORG/NAME, ORG/NAME:Q4_K_M or :FILE.")],
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a model file; an interrupted one goes on where it stopped, and is checked."""
+    from promptlab.cli import local
+
+    _exit(local.pull(repository, quiet=quiet))
+
+
+@local_app.command("remove")
+def local_remove(
+    name: Annotated[str, typer.Argument(help="A name of `promptlab local list`.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete a model file that promptlab has fetched."""
+    from promptlab.cli import local
+
+    _exit(local.remove(name, yes=yes))
+
+
+@local_app.command("serve")
+def local_serve(
+    name: Annotated[str, typer.Argument(help="A name of `promptlab local list`, or a file.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
+    context: Context = None,
+    slots: Annotated[int, typer.Option("--slots", min=1, help="Requests at once.")] = 1,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Though it may not fit into memory.")] = False,
+) -> None:
+    """Serve a model file to other programs, on this machine only, until Ctrl-C."""
+    from promptlab.cli import local
+
+    _exit(local.serve(name, port=port, context=context, slots=slots, anyway=anyway))
 
 
 @app.command()
@@ -324,6 +433,8 @@ def main() -> None:
         threading.Thread(target=_import_client, daemon=True).start()
     _secure_streams()
     try:
+        if sys.argv[1:2] == ["models"] and not {"facts", "forget", "-h", "--help"} & set(sys.argv):
+            _look("--refresh" in sys.argv)
         code = app(standalone_mode=False)
         sys.stdout.flush()  # here, where a reader that has left is no news, and not at the interpreter's end
     except typer.TyperException as error:

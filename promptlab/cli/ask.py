@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -123,19 +123,18 @@ def _query(target: str, more: str) -> str:
 
 
 def _target(text: str, base_url: str | None) -> Target:
-    """A target; with --base-url a bare model name is enough."""
+    """A target; with --base-url a bare model name is enough, and without one it is looked for among those here."""
     check_argument(text, "the target")
-    name = text.partition("?")[0]
+    name, sign, query = text.partition("?")
     if base_url and "/" not in name:
         return parse_target(f"custom/{text}")
-    try:
+    if "/" in name or name == LOCAL or name.startswith(f"{LOCAL}:") or not name.strip() or re.search(r"\s", name):
         return parse_target(text)
-    except UsageError as error:
-        if homes := prices.homes(name):
-            raise UsageError(
-                error.message, f"did you mean {' or '.join(f'{home}/{name}' for home in homes)}?"
-            ) from None
-        raise
+    from promptlab.cli import here
+
+    target = here.meant(name, here.look())
+    print(f"promptlab: {clean_line(name)} is {clean_line(target)}", file=sys.stderr)
+    return parse_target(target + sign + query)
 
 
 def endpoints_of(plan: Plan, settings: Settings) -> dict[str, Endpoint]:
@@ -153,15 +152,14 @@ def endpoints_of(plan: Plan, settings: Settings) -> dict[str, Endpoint]:
 def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: config.Places, settings: Settings) -> int:
     """Run a plan, shown and stored; the exit code says how it went."""
     endpoints = endpoints_of(plan, settings)
-    _check_files(plan)
+    files = _files(plan, places, way, quiet=output.quiet)
     keeps = way.save and not way.dry_run
     store = Store(places.database) if keeps or places.database.exists() else None
     try:
         knowledge = Knowledge(findings=store.findings() if store else ()).above(settings.knowledge)
-        weights = None if way.dry_run else _weights(plan, places, offline=way.offline, quiet=output.quiet)
-        chain = KeyChain(places.config / "keys", environ=os.environ, dotenv=way.env_file)
+        chain = config.keys(places, way.env_file)
         registry = Registry(
-            endpoints, lambda: weights or Path(), secrets=lambda names: _secret(chain, names), knowledge=knowledge,
+            endpoints, lambda model: files[model], secrets=lambda names: _secret(chain, names), knowledge=knowledge,
             mode=plan.mode,
         )  # fmt: skip
         _look_ahead(plan, endpoints, knowledge, registry, quiet=output.quiet)
@@ -214,13 +212,6 @@ def today() -> str:
     return now()[:10]
 
 
-def _check_files(plan: Plan) -> None:
-    for cell in plan.cells:
-        model = cell.request.model
-        if cell.endpoint == LOCAL and model and not _is_file(model):
-            raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
-
-
 _KEY_HEADERS = {"anthropic": "x-api-key: ", "gemini": "x-goog-api-key: "}
 
 
@@ -232,13 +223,6 @@ def _planned(cell: Cell, provider: Provider, endpoint: Endpoint) -> Outgoing:
     notes = {name: verdict.note for name, verdict in wire.verdicts.items() if verdict.note}
     return Outgoing(cell.target, wire.url, key, dict(cell.request.parameters), wire.sent, wire.exact, wire.body,
                     dict(verdicts), notes)  # fmt: skip
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).expanduser().is_file()
-    except (OSError, RuntimeError):  # too long for a path; ~ of nobody
-        return False
 
 
 def costing(endpoints: Mapping[str, Endpoint]) -> Costing:
@@ -253,13 +237,34 @@ def costing(endpoints: Mapping[str, Endpoint]) -> Costing:
     return tell
 
 
-def _weights(plan: Plan, places: config.Places, *, offline: bool, quiet: bool) -> Path | None:
-    """The embedded model's file, fetched on first need; None where no cell asks for it."""
-    if not any(cell.endpoint == LOCAL and not cell.request.model for cell in plan.cells):
-        return None
-    from promptlab.cli.fetch import default_weights
+def _files(plan: Plan, places: config.Places, way: Way, *, quiet: bool) -> dict[str, Path]:
+    """The file of each local model of a plan: by its path, by its name on this machine, or the embedded default's
+    weights, fetched on first need. Raises UsageError with the nearest names."""
+    found: dict[str, Path] = {}
+    for model in dict.fromkeys(cell.request.model for cell in plan.cells if cell.endpoint == LOCAL):
+        if model:
+            from promptlab.cli.local import models
+            from promptlab.providers.disk import resolve
 
-    return default_weights(places.cache, offline=offline, quiet=quiet)
+            if (path := _path(model)) is None and ("/" in model or model.lower().endswith(".gguf")):
+                raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
+            found[model] = path or resolve(model, models(places))
+        elif way.dry_run:
+            found[model] = Path()
+        else:
+            from promptlab.cli.fetch import default_weights
+
+            found[model] = default_weights(places.cache, offline=way.offline, quiet=quiet)
+    return found
+
+
+def _path(name: str) -> Path | None:
+    """A file of that path, if there is one."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # too long for a path; ~ of nobody
+        return None
 
 
 class _Tally:

@@ -34,7 +34,7 @@ def facts(model: str, base_url: str | None, format: str | None, *, plain_http: b
         sys.stdout.write(json.dumps(_object(target, found, sources), ensure_ascii=False, indent=2) + "\n")
     else:
         for line in _lines(target, endpoint.base_url, found, sources):
-            sys.stdout.write(clean_line(line) + "\n")
+            sys.stdout.write(clean_line(line).rstrip() + "\n")
     return 0
 
 
@@ -80,8 +80,8 @@ def _lines(target: Target, base_url: str, found: Facts, sources: Iterable[Source
         yield retirement(target.text, found.retired, today())
     yield f"thinking     {family.thinks or 'unknown'}" + (f", arrives {family.thinking}" if family.thinking else "")
     if found.effort.levels:
-        levels = ", ".join(f"{ours} → {_short(theirs)}" for ours, theirs in found.effort.levels.items())
-        yield f"effort       {levels}"
+        for number, (ours, theirs) in enumerate(found.effort.levels.items()):
+            yield f"{'' if number else 'effort':<12} {ours:<8} → {_short(theirs)}"
     if found.effort.budget is not None:
         limits = f" ({found.effort.low or 0} to {found.effort.high or '…'})" if found.effort.high else ""
         yield f"budget       {_short(found.effort.budget)}{limits}"

@@ -1,0 +1,602 @@
+"""`promptlab doctor`: what works here and what does not, on one screen, with the fix beside each. Nothing is changed,
+and nobody is asked but the servers on this machine and the user's own."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from promptlab import __version__, config, document
+from promptlab.cli.board import Paper
+from promptlab.cli.endpoints import described, own_entries, probe
+from promptlab.config import Places, Settings
+from promptlab.errors import LabError, UsageError, nearest
+from promptlab.keys import Key, KeyChain
+from promptlab.knowledge import Knowledge
+from promptlab.providers.catalog import Endpoint
+from promptlab.providers.discovery import Server
+from promptlab.providers.fault import without_key
+from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import pad, width, wrap_line
+from promptlab.request import LOCAL
+
+State = Literal["ok", "warn", "broken", "skipped"]
+
+ANSWER = 0.2  # seconds for a terminal to say where its cursor is
+_MOST, _MOST_SERVERS = 1.7, 0.9  # seconds for everything, and of it for the servers, who are asked alone: see `examine`
+_KEYRING = 0.7  # seconds, twice at most
+_HASHING, _LOADING = 0.8, 1.2  # seconds for the weights' SHA-256, and for llama.cpp to load
+_LITTLE = 200 << 20  # bytes left on a disk
+_SMALL = 20 << 20  # bytes of a history that is read through
+_CONTEXT = 8192  # tokens for each answer of the embedded model
+_NARROW = 40  # columns; a pane wants 38
+_SNOW = "雪"
+_NOWHERE = Path(f"{os.devnull}.none")  # a folder that is not there, for those that have none
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `fix` says what to do where it is not well."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+Job = Callable[[], Iterable[Check]]
+
+
+def doctor(format: str | None = None, color: str = "auto") -> int:
+    """Print every check: 0 where nothing is broken, 1 where something is. Raises UsageError for an unknown format."""
+    if format not in (None, "text", "json"):
+        raise UsageError(f"--format: '{format}' is not one of text, json", nearest(format, ("text", "json")))
+    checks = examine(measures=format != "json")
+    if format == "json":
+        sys.stdout.write(json.dumps([asdict(check) for check in checks], ensure_ascii=True) + "\n")
+    else:
+        _print(checks, color)
+    return 1 if any(check.state == "broken" for check in checks) else 0
+
+
+def examine(*, measures: bool = True) -> list[Check]:
+    """All checks, in their order on the screen. Never raises. `measures`: the terminal may be written to."""
+    began = time.monotonic()
+    places, no_home = _places()
+    settings, config_check = _settings(places)
+    own = [settings.endpoints[name] for name in _own_names(places) if name in settings.endpoints]
+    library = _Work("local model", lambda: [_library()])
+    # The servers have 0.3 s: whatever else computes here at that time would be taken for their silence.
+    servers = _Work("servers", lambda: _servers(places, own))
+    terminal = _Work("terminal", lambda: _terminal(os.environ, measures), here=True)
+    servers.wait(began + _MOST_SERVERS)
+    folders = _Work("folders", lambda: no_home or _folders(places))
+    keys = _Work("keys", lambda: _keys(places, settings, own))
+    local = _Work("local model", lambda: _model(places, settings))
+    versions = _Work("versions", _versions)
+    work = (terminal, folders, keys, servers, local, library)
+    found = [check for one in work for check in one.checks(began + _MOST)]
+    found += [config_check, *versions.checks(began + _MOST)]
+    hidden = [os.environ[name] for e in settings.endpoints.values() for name in e.keys if os.environ.get(name)]
+    return [_without(check, hidden) for check in found]
+
+
+class _Work:
+    """The checks of one group, made in a thread of their own, or here; what goes wrong in it is a check too."""
+
+    def __init__(self, group: str, job: Job, *, here: bool = False) -> None:
+        self._group, self._job = group, job
+        self._found: list[Check] = []
+        # A daemon: a keyring or a disk that hangs must not hold up the end.
+        self._thread = threading.Thread(target=self._run, name=group, daemon=True)
+        if here:
+            self._run()
+        else:
+            self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for check in self._job():
+                self._found.append(check)
+        except LabError as error:
+            self._found.append(Check(self._group, "", "broken", error.message, error.hint))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            self._found.append(Check(self._group, "", "broken", f"{where}{error.strerror or error}"))
+        except Exception as error:
+            what = f"this check itself failed ({type(error).__name__})"
+            self._found.append(Check(self._group, "", "broken", what, "it is a fault of promptlab: report it"))
+
+    def wait(self, until: float) -> None:
+        if self._thread.ident:
+            self._thread.join(max(0.0, until - time.monotonic()))
+
+    def checks(self, until: float) -> list[Check]:
+        self.wait(until)
+        late = [Check(self._group, "", "warn", "it took too long to find out", "run it again")]
+        return list(self._found) + (late if self._thread.is_alive() else [])
+
+
+def _places() -> tuple[Places, list[Check]]:
+    """The user's folders, or none and what is wrong with them."""
+    try:
+        return config.places(), []
+    except (RuntimeError, OSError, KeyError, ValueError):  # platformdirs and pathlib, where nobody knows a home
+        fix = "set HOME, or PROMPTLAB_HOME to a folder of yours"
+        return Places(_NOWHERE, _NOWHERE, _NOWHERE), [
+            Check("folders", "home", "broken", "no home folder is known", fix)
+        ]
+
+
+# The terminal ------------------------------------------------------------------------------------------------------
+
+
+def _terminal(environ: Mapping[str, str], measures: bool) -> Iterator[Check]:
+    yield _screen(environ)
+    encoding = sys.stdout.encoding or "ascii"
+    if _can_show(_SNOW, encoding):
+        yield Check("terminal", "text", "ok", codecs.lookup(encoding).name.upper())
+    else:
+        fix = "choose a UTF-8 locale: export LC_ALL=C.UTF-8"
+        yield Check("terminal", "text", "warn", f"{encoding} has no Chinese, and no signs beyond it", fix)
+    yield _wide(environ, measures and _can_show(_SNOW, encoding))
+
+
+def _screen(environ: Mapping[str, str]) -> Check:
+    if not sys.stdout.isatty():
+        return Check("terminal", "screen", "skipped", "the output is no terminal")
+    columns, lines = os.get_terminal_size(sys.stdout.fileno())
+    term = environ.get("TERM", "")
+    size = f"{columns}x{lines}" if columns and lines else "of unknown size"
+    said = f"{size}, {term or 'no TERM'}, {colours(environ)}"
+    if term in ("", "dumb") and sys.platform != "win32":
+        return Check("terminal", "screen", "warn", f"{said}: lines are printed, no panes are painted",
+                     "export TERM=xterm-256color, if it can do that")  # fmt: skip
+    if 0 < columns < _NARROW:
+        return Check("terminal", "screen", "warn", f"{said}: a pane wants {_NARROW} columns", "widen the window")
+    return Check("terminal", "screen", "ok", said)
+
+
+def colours(environ: Mapping[str, str]) -> str:
+    """How many colours a terminal has, by what is usual (https://no-color.org, https://github.com/termstandard)."""
+    term = environ.get("TERM", "")
+    if environ.get("NO_COLOR"):
+        return "no colours (NO_COLOR)"
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environ.get("WT_SESSION") or "direct" in term:
+        return "16 million colours"
+    return "no colours" if term in ("", "dumb") else "256 colours" if "256color" in term else "16 colours"
+
+
+def _can_show(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _wide(environ: Mapping[str, str], measures: bool) -> Check:
+    """Whether the terminal gives 雪 the two cells that are counted for it."""
+
+    def skipped(why: str) -> Check:
+        return Check("terminal", "width", "skipped", f"{_SNOW} was not measured: {why}")
+
+    if not sys.stdout.isatty():
+        return skipped("the output is no terminal")
+    if not measures or environ.get("TERM") in (None, "", "dumb"):
+        return skipped("this terminal may not be written to" if not measures else "TERM names no terminal that answers")
+    if sys.platform == "win32":
+        return skipped("not possible on Windows")
+    descriptor = sys.stdout.fileno()
+    with suppress(OSError):  # no terminal of ours: then nobody stops us either
+        if os.tcgetpgrp(descriptor) != os.getpgrp():
+            return skipped("promptlab runs in the background")
+    try:
+        sys.stdout.flush()
+        cells = measure(_SNOW, descriptor)
+    except OSError as error:
+        return skipped(f"the terminal can't be asked ({error.strerror})")
+    if cells is None:
+        return skipped(f"the terminal did not say where its cursor is, in {ANSWER:g} s")
+    if cells != 2:
+        what = (
+            f"{_SNOW} takes {cells} column{'s' if cells != 1 else ''} here where 2 are counted: panes will be crooked"
+        )
+        return Check(
+            "terminal", "width", "warn", what, "choose a terminal, or a setting of it, with wide CJK characters"
+        )
+    return Check("terminal", "width", "ok", f"{_SNOW} takes 2 columns")
+
+
+def measure(text: str, descriptor: int, limit: float = ANSWER) -> int | None:
+    """The cells that a terminal gives a text, by where its cursor then is (CSI 6n); None where it does not say so
+    within `limit` seconds. The line is blank afterwards. Raises OSError where it can't be asked."""
+    import re
+    import select
+    import termios
+
+    try:
+        before = termios.tcgetattr(descriptor)
+        quiet = [*before[:3], before[3] & ~(termios.ICANON | termios.ECHO), *before[4:]]
+        termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+    except termios.error as error:  # which is no OSError
+        raise OSError(*error.args) from None
+    said, found = b"", None
+    try:
+        os.write(descriptor, b"\r" + text.encode() + b"\x1b[6n")
+        deadline = time.monotonic() + limit
+        while (left := deadline - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
+            said = (said + os.read(descriptor, 256))[-4096:]
+            if found := re.search(rb"\x1b\[\d{1,4};(\d{1,4})R", said):
+                return int(found[1]) - 1
+        return None
+    finally:
+        os.write(descriptor, b"\r" + b" " * 2 * len(text) + b"\r")
+        if not found:  # or a late answer stands in the shell's next line
+            termios.tcflush(descriptor, termios.TCIFLUSH)
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+# Folders, history, config.yaml -------------------------------------------------------------------------------------
+
+
+def _folders(places: Places) -> Iterator[Check]:
+    named: dict[Path, list[str]] = {}
+    for name, folder in (("config", places.config), ("data", places.data), ("cache", places.cache)):
+        named.setdefault(folder, []).append(name)
+    for folder, names in named.items():
+        yield _folder(", ".join(names), folder)
+    yield _history(places.database)
+
+
+def _folder(name: str, folder: Path) -> Check:
+    fix = f"make {folder} a folder that you can write to, or set PROMPTLAB_HOME to one"
+    try:
+        if os.path.lexists(folder) and not folder.is_dir():
+            return Check("folders", name, "broken", f"{folder} is no folder", fix)
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if there == folder:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        elif not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            return Check("folders", name, "broken", f"{folder} can't be made: {there} is in the way", fix)
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        state: State = "warn" if name == "config" else "broken"  # whoever has it read-only may want it so
+        return Check("folders", name, state, f"{folder} can't be written to: {error.strerror}", fix)
+    said = f"{folder}{'' if there == folder else ' (made when it is needed)'}, {_bytes(free)} free"
+    if free < _LITTLE:
+        return Check("folders", name, "warn", said, "free some space: answers are kept there")
+    return Check("folders", name, "ok", said)
+
+
+def _history(path: Path) -> Check:
+    """The history's state, read without changing it."""
+    import sqlite3
+
+    from promptlab.store import MIGRATIONS
+
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Check("folders", "history", "broken", f"{path} is no file", "move it away: a new history is begun")
+        # Without a log nobody is writing; `immutable` then spares the files that even a reader leaves behind.
+        way = "mode=ro" if os.path.lexists(f"{path}-wal") else "immutable=1"
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True, timeout=ANSWER)) as db:
+            [version] = db.execute("PRAGMA user_version").fetchone()
+            [runs] = db.execute("SELECT count(*) FROM runs").fetchone() if version else [0]
+            [sound] = db.execute("PRAGMA quick_check(1)").fetchone() if status.st_size < _SMALL else ["ok"]
+    except (FileNotFoundError, NotADirectoryError):
+        return Check("folders", "history", "ok", "none yet")
+    except (sqlite3.Error, OSError) as error:
+        if "locked" in str(error):
+            return Check("folders", "history", "warn", f"{path} is in use: it could not be read now", "run it again")
+        what = error.strerror if isinstance(error, OSError) else error
+        return Check("folders", "history", "broken", f"{path} can't be opened: {what}",
+                     "move it away, and a new one is begun; or answer without one: --no-save")  # fmt: skip
+    said = f"{runs} run{'s' if runs != 1 else ''}, format {version}, {_bytes(status.st_size)}"
+    if version > len(MIGRATIONS):
+        return Check("folders", "history", "broken", f"{said}: of a newer promptlab", "upgrade promptlab-tui")
+    if sound != "ok":
+        return Check("folders", "history", "broken", f"{said}: damaged ({sound})", f"move {path} away, or mend it")
+    if sys.platform != "win32" and status.st_mode & 0o077:
+        return Check("folders", "history", "warn", f"{said}: others can open it", f"chmod 600 {path}")
+    return Check("folders", "history", "ok", said if sys.platform == "win32" else f"{said}, yours alone")
+
+
+def _settings(places: Places) -> tuple[Settings, Check]:
+    """What config.yaml says, or what holds without it where it can't be read."""
+    try:
+        if os.path.lexists(places.settings) and not places.settings.is_file():
+            raise UsageError(f"{places.settings} is no file", "move it away")
+        settings = config.settings(places)
+        if not places.settings.is_file():
+            return settings, Check("config", "config.yaml", "ok", "none: everything is as shipped")
+        sections = document.load(places.settings).value
+        counts = [f"{len(entries)} {name}" for name, entries in sections.items() if isinstance(entries, (dict, list))]
+        return settings, Check("config", "config.yaml", "ok", ", ".join(counts) or "nothing in it")
+    except (LabError, OSError) as error:
+        what, fix = (error.message, error.hint) if isinstance(error, LabError) else (str(error), "")
+        check = Check("config", "config.yaml", "broken", what, fix)
+    with suppress(LabError, OSError):
+        return config.settings(replace(places, config=_NOWHERE)), check
+    return Settings({}, Knowledge(), {}, {}), check
+
+
+def _own_names(places: Places) -> list[str]:
+    try:
+        return list(own_entries(places))
+    except (LabError, OSError):  # config.yaml has said it
+        return []
+
+
+# Keys --------------------------------------------------------------------------------------------------------------
+
+
+def _keys(places: Places, settings: Settings, own: Sequence[Endpoint]) -> Iterator[Check]:
+    chain = KeyChain(places.config / "keys", environ=os.environ, patience=_KEYRING)
+    try:
+        if kept := chain.kept_in_file():
+            yield Check("keys", "file", "ok", f"{chain.file}: {len(kept)} in it, readable by you only")
+    except LabError as error:
+        yield Check("keys", "file", "broken", error.message, error.hint)
+        chain = KeyChain(_NOWHERE / "keys", environ=os.environ, patience=_KEYRING)
+    found = {e.name: key for e in settings.endpoints.values() if e.keys and (key := chain.find(e.keys))}
+    by_source: dict[str, list[str]] = {}
+    for name, key in found.items():
+        by_source.setdefault(key.source, []).append(name)
+    listed = "; ".join(f"{', '.join(names)} (from {source})" for source, names in by_source.items())
+    yield Check("keys", "set", "ok", listed or "none; local models need none (promptlab keys set NAME)")
+    for key in {key.name: key for key in found.values()}.values():
+        if not (key.value.isascii() and key.value.isprintable()):
+            what = f"{key.name} holds a line break or another character that no key has"
+            yield Check("keys", key.name, "broken", what, f"promptlab keys set {key.name}")
+    for endpoint in own:
+        if endpoint.keys and endpoint.name not in found:
+            what = f"{endpoint.keys[0]} is not set, and your '{endpoint.name}' wants it"
+            yield Check("keys", endpoint.name, "warn", what, f"promptlab keys set {endpoint.keys[0]}")
+    yield _keyring(chain)
+
+
+def _keyring(chain: KeyChain) -> Check:
+    """By now the keyring has been asked for whatever is set nowhere else."""
+    if chain.problem:
+        fix = "unlock it, or have the keys in the environment"
+        return Check("keys", "keyring", "warn", chain.problem, fix)
+    import keyring
+
+    ring = keyring.get_keyring()
+    if ring.priority < 1:  # those that keep nothing, or plain text
+        return Check("keys", "keyring", "ok", "none here: keys are kept in a file that only you can read")
+    return Check("keys", "keyring", "ok", f"{ring.name} answers")
+
+
+# Servers -----------------------------------------------------------------------------------------------------------
+
+_GONE = ("refused", "silent", "unreachable")
+
+
+def _servers(places: Places, own: Sequence[Endpoint]) -> Iterator[Check]:
+    import asyncio
+
+    from promptlab.providers.discovery import look, together, usual_local
+
+    asked = [endpoint for endpoint in own if endpoint.base_url and endpoint.dialect != "litellm"]
+    chain = KeyChain(places.config / "keys", environ=os.environ, patience=_KEYRING / 2)
+    keys = {endpoint.name: _key(chain, endpoint) for endpoint in asked}
+    probes = [probe(e, key.value if (key := keys[e.name]) else None) for e in asked]
+    servers = asyncio.run(look(together(probes, usual_local(os.environ))))
+    hidden = [key.value for key in keys.values() if key]
+    if there := [f"{server.name} ({described(server)})" for server in servers if server.state == "answers"]:
+        yield _without(Check("servers", "answering", "ok", ", ".join(there)), hidden)
+    for server in servers:
+        if check := _usual(server) if server.usual else _configured(server, keys[server.name]):
+            yield _without(check, hidden)
+    if gone := [server.name for server in servers if server.usual and server.state in _GONE]:
+        yield Check("servers", "not running", "skipped", ", ".join(gone))
+
+
+def _key(chain: KeyChain, endpoint: Endpoint) -> Key | None:
+    with suppress(LabError):  # the keys' own check says it
+        return chain.find(endpoint.keys) if endpoint.keys else None
+    return None
+
+
+def _usual(server: Server) -> Check | None:
+    """A server where nobody has configured one; at such a port, anything may listen."""
+    if server.state == "answers" and not server.models:
+        how = "ollama pull qwen3:4b" if server.software == "ollama" else "load one in it"
+        return Check("servers", server.name, "warn", "it has no model yet", how)
+    if server.state in ("answers", *_GONE):
+        return None
+    return Check("servers", server.name, "skipped", f"{server.base_url}: {server.detail}")
+
+
+def _configured(server: Server, key: Key | None) -> Check | None:
+    where = f"{server.base_url}: {server.detail}"
+    match server.state:
+        case "answers" if server.models:
+            return None
+        case "answers":
+            return Check("servers", server.name, "warn", f"{server.base_url}: it has no models", "load one in it")
+        case "loading" | "no list" | "not asked":
+            return Check("servers", server.name, "ok", where)
+        case "wrong key" if key:
+            return Check("servers", server.name, "broken", f"{where}, {key.name}", f"promptlab keys set {key.name}")
+        case "no key" | "wrong key":
+            return Check(
+                "servers", server.name, "warn", where, "name its variable in config.yaml, key: NAME, and set it"
+            )
+        case "silent" if not server.local:
+            wait = "promptlab models --refresh waits longer"
+            return Check("servers", server.name, "skipped", f"{where}; {wait}")
+    fix = f"start it, or correct its address; promptlab endpoints remove {server.name}"
+    return Check("servers", server.name, "warn", where, fix)
+
+
+# The embedded model, and versions ----------------------------------------------------------------------------------
+
+
+def _model(places: Places, settings: Settings) -> Iterator[Check]:
+    from promptlab.providers import gguf, room, weights
+
+    path = weights.cached(places.cache)
+    yield _weights(places.cache, path)
+    free = room.available()
+    said = f"{_bytes(free)} free"
+    if path is None:
+        yield Check("local model", "memory", "ok", said)
+        return
+    slots = settings.endpoints.get(LOCAL, Endpoint(LOCAL, slots=4)).slots
+    need = gguf.memory(gguf.read(path), _CONTEXT, slots=slots)
+    said += f", and the default model takes up to {_bytes(need.total)}"
+    if gguf.fits(need, free):
+        yield Check("local model", "memory", "ok", said)
+    else:
+        yield Check("local model", "memory", "warn", said, "close something, or use a model elsewhere: -m NAME/MODEL")
+
+
+def _weights(cache: Path, path: Path | None) -> Check:
+    from promptlab.providers.weights import DEFAULT
+
+    wanted, file = _bytes(DEFAULT.size), cache / Path(DEFAULT.member).name
+    if path is None and os.path.lexists(file):
+        what = f"{file} is not the {wanted} that it must be"
+        return Check("local model", "weights", "warn", what, "delete it: it is fetched again with -m local")
+    if path is None:
+        what = f"not here yet: the first -m local fetches {_bytes(DEFAULT.download_size)}"
+        return Check("local model", "weights", "skipped", what)
+    digest = _sha256(path)
+    if digest and digest != DEFAULT.sha256:
+        return Check("local model", "weights", "broken", f"{path} is damaged (SHA-256)",
+                     "delete it: it is fetched again with -m local")  # fmt: skip
+    how = "SHA-256 checked now" if digest else "SHA-256 checked when it was fetched, its size now"
+    return Check("local model", "weights", "ok", f"{DEFAULT.title}, {wanted}, {how}")
+
+
+def _sha256(path: Path) -> str:
+    """Empty where the disk is too slow for it."""
+    import hashlib
+
+    digest, until = hashlib.sha256(), time.monotonic() + _HASHING
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            if time.monotonic() > until:
+                return ""
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _library() -> Check:
+    """Whether llama.cpp loads, in a process of its own: on a processor that is too old it dies of it."""
+    import subprocess
+
+    # -P: no module of the folder where the user happens to be is taken for it.
+    command = [sys.executable, "-P", "-c", "import xllamacpp"]
+    began = time.monotonic()
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LOADING)
+    except subprocess.TimeoutExpired:
+        return Check("local model", "llama.cpp", "warn", f"it does not load within {_LOADING:g} s", "run it again")
+    if done.returncode == 0:
+        return Check("local model", "llama.cpp", "ok", f"loads, in {time.monotonic() - began:.1f} s")
+    if done.returncode in (-4, 0xC000001D):  # SIGILL, and what Windows calls it
+        what, fix = "this processor lacks instructions (AVX2) that it uses", "use models elsewhere: -m NAME/MODEL"
+    elif done.returncode < 0:
+        what, fix = f"it dies when it loads (signal {-done.returncode})", "use models elsewhere: -m NAME/MODEL"
+    else:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        what, fix = f"it can't be loaded: {(lines or ['no reason given'])[-1][:200]}", "reinstall promptlab-tui"
+    return Check("local model", "llama.cpp", "broken", what, fix)
+
+
+def _versions() -> Iterator[Check]:
+    import sqlite3
+    from importlib import metadata
+
+    found, missing = [__version__, f"Python {platform.python_version()}"], []
+    for name in ("litellm", "textual", "xllamacpp"):
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    yield Check("versions", "promptlab", "ok", ", ".join([*found, f"SQLite {sqlite3.sqlite_version}"]))
+    if missing:
+        yield Check("versions", "missing", "broken", f"not installed: {', '.join(missing)}", "reinstall promptlab-tui")
+
+
+# The screen --------------------------------------------------------------------------------------------------------
+
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("✓", "green"), "warn": ("!", "yellow"), "broken": ("✗", "bold red"), "skipped": ("–", "dim"),
+}  # fmt: skip
+_ASCII = {"✓": "+", "✗": "x", "–": "-", "→": "->", "…": "..."}
+
+
+def _print(checks: Sequence[Check], color: str) -> None:
+    paper = Paper(sys.stdout, color)
+    encoding = sys.stdout.encoding or "ascii"
+    names, groups = ([width(getattr(check, what)) for check in checks] for what in ("name", "group"))
+    left, middle = max(groups) + 2, min(14, max(names)) + 1
+    cells = max(30, paper.width - left - 2 - middle) if paper.width else None
+    group = ""
+    for check in checks:
+        mark, style = _MARKS[check.state]
+        lines = _wrapped(check.detail, cells)
+        head = f"{pad(check.group if check.group != group else '', left)}"
+        group = check.group
+        paper.write([(head, "bold"), (_shown(mark, encoding), style),
+                     (_shown(f" {pad(clean_line(check.name), middle)}{lines[0]}", encoding), "")])  # fmt: skip
+        fix = _wrapped(f"→ {check.fix}", cells) if check.fix and check.state != "ok" else []
+        for line in [*lines[1:], *fix]:
+            paper.write([(_shown(" " * (left + 2 + middle) + line, encoding), "")])
+    paper.write([(_shown(_summary(checks), encoding), "bold")])
+    paper.flush()
+
+
+def _wrapped(text: str, cells: int | None) -> list[str]:
+    return wrap_line(clean_line(text), cells) if cells else [clean_line(text)]
+
+
+def _shown(text: str, encoding: str) -> str:
+    """The text with what the encoding has no room for in ASCII."""
+    for sign, plain in _ASCII.items():
+        if sign in text and not _can_show(sign, encoding):
+            text = text.replace(sign, plain)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    broken, warned = (sum(check.state == state for check in checks) for state in ("broken", "warn"))
+    parts = [f"{broken} broken"] * bool(broken) + [f"{warned} to look at"] * bool(warned)
+    return ", ".join(parts) or "nothing is broken"
+
+
+def _without(check: Check, keys: Iterable[str]) -> Check:
+    for key in keys:
+        check = replace(check, detail=without_key(check.detail, key), fix=without_key(check.fix, key))
+    return check
+
+
+def _bytes(count: int) -> str:
+    return (
+        f"{count / 1e9:.1f} GB"
+        if count >= 1e9
+        else f"{count / 1e6:.0f} MB"
+        if count >= 1e6
+        else f"{count / 1e3:.0f} kB"
+    )
