@@ -78,7 +78,7 @@ def test_every_endpoint_has_facts_of_its_own() -> None:
     own = {name for family in KNOWN.families for name in family.at}
     spoken = {name for family in KNOWN.families for name in family.dialect} - {"openai-chat"}
     bare = {endpoint.name for endpoint in ENDPOINTS.values()
-            if endpoint.name not in own and endpoint.dialect not in spoken}  # fmt: skip
+            if (endpoint.like or endpoint.name) not in own and endpoint.dialect not in spoken}  # fmt: skip
     assert bare == {endpoint.name for endpoint in ENDPOINTS.values() if endpoint.litellm}
 
 
@@ -395,7 +395,8 @@ def test_what_the_makers_say(target: str, asked: Asked, verdicts: str, body: Ask
 def test_there_are_enough_spot_checks_and_every_vendor_is_among_them() -> None:
     seen = {target.partition("/")[0] for target, *_ in CHECKS}
     assert len(CHECKS) >= 60
-    bare = {"oneapi", "newapi", "together", "sglang", "jan", "tgwui", "koboldcpp", "cohere", "perplexity", "fireworks"}
+    bare = {"oneapi", "newapi", "together", "sglang", "jan", "tgwui", "koboldcpp", "cohere", "perplexity", "fireworks",
+            "llamacpp-8080"}  # fmt: skip
     assert ENDPOINTS.keys() - seen == bare, "gateways and servers of which little is known have tests of their own"
 
 

@@ -41,13 +41,14 @@ class Registry:
     def __init__(
         self, endpoints: Mapping[str, Endpoint], file: Callable[[str], Path], *,
         secrets: Secrets = from_environment, knowledge: Knowledge | None = None, mode: Mode = "adapt",
+        room: Room | None = None,
     ) -> None:  # fmt: skip
         self._endpoints, self._file = endpoints, file
         self._secrets, self._knowledge, self._mode = secrets, knowledge or Knowledge(), mode
         self._pool = Pool()
         self._open: dict[tuple[str, str, str], Provider] = {}
         self._loaded: list[_ModelFile] = []
-        self._memory: Room | None = None
+        self._memory = room
 
     def provider(self, endpoint: str, model: str, options: Mapping[str, str]) -> Provider:
         """The provider for one cell; the same one for all cells that share its connection."""
