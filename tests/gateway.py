@@ -6,15 +6,16 @@ import json
 import os
 import re
 import secrets
+import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any
 
 PATIENCE = 120.0  # seconds; the proxy's imports take 7 of an idle core
 # What the proxy imports to start; it does without the rest of litellm[proxy], which wants another rich than ours.
@@ -22,11 +23,9 @@ PATIENCE = 120.0  # seconds; the proxy's imports take 7 of an idle core
 NEEDED = ("apscheduler", "backoff", "expression", "fastapi", "fastapi_sso", "mcp", "orjson", "prisma", "redis",
           "soundfile", "uvicorn", "websockets")  # fmt: skip
 
-_LLAMA = """
+_ENDS_WITH_US = """
 import json, os, sys, threading
 settings = json.loads(sys.stdin.buffer.readline())
-answer = os.dup(1)
-os.dup2(2, 1)
 
 def end_with_parent():
     while os.read(0, 4096):
@@ -34,6 +33,11 @@ def end_with_parent():
     os._exit(0)
 
 threading.Thread(target=end_with_parent, daemon=True).start()
+"""
+
+_LLAMA = """
+answer = os.dup(1)
+os.dup2(2, 1)
 import xllamacpp
 p = xllamacpp.CommonParams()
 p.model.path, p.model_alias, p.api_keys = settings["model"], {settings["name"]}, [settings["key"]]
@@ -60,16 +64,14 @@ class Llama:
 
     def __init__(self, model: Path, name: str, template: str = "") -> None:
         self.name, self.key = name, secrets.token_urlsafe(24)
-        self._log = TemporaryFile()
-        self._child = subprocess.Popen(
-            [sys.executable, "-c", _LLAMA], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-            env={**os.environ, "GOMP_SPINCOUNT": "1000"},  # or a busy core makes it crawl: see embedded.py
-        )  # fmt: skip
-        assert self._child.stdin and self._child.stdout
+        self._log = TemporaryFile()  # noqa: SIM115  # closed with the server
         settings = {"model": str(model), "name": name, "key": self.key, "template": template, "slots": self.slots,
                     "context": self.context}  # fmt: skip
-        self._child.stdin.write(json.dumps(settings).encode() + b"\n")
-        self._child.stdin.flush()
+        # GOMP_SPINCOUNT: or a busy core makes it crawl, see embedded.py.
+        self._child = _child(_LLAMA, settings, {**os.environ, "GOMP_SPINCOUNT": "1000"}, self._log)
+        assert self._child.stdout
+        if not select.select([self._child.stdout], [], [], PATIENCE)[0]:
+            self._child.kill()
         self.url = self._child.stdout.readline().decode().strip()
         assert self.url, f"llama.cpp did not start:\n{_tail(self._log)}"
         self.base_url = f"{self.url}/v1"
@@ -99,11 +101,7 @@ class Llama:
         self._child.kill()
         self._child.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
-                 ) -> None:  # fmt: skip
+    def close(self) -> None:
         assert self._child.stdin and self._child.stdout
         self.kill()
         self._child.stdin.close()
@@ -111,12 +109,13 @@ class Llama:
         self._log.close()
 
 
-# The proxy as `litellm --config …` starts it. Whatever would leave this machine is told and fails.
+# What `litellm --config …` starts, but on asyncio's loop: uvloop connects where no audit hook sees it. Whatever would
+# leave this machine is told and fails.
 _PROXY = """
-import sys
+os.dup2(2, 1)
 
 def guard(event, arguments):
-    if event == "socket.getaddrinfo":
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         host = arguments[0]
     elif event == "socket.connect" and isinstance(arguments[1], tuple):
         host = arguments[1][0]
@@ -128,8 +127,8 @@ def guard(event, arguments):
         raise OSError(f"{host} is not on this machine")
 
 sys.addaudithook(guard)
-from litellm import run_server
-run_server()
+import uvicorn
+uvicorn.run("litellm.proxy.proxy_server:app", host="127.0.0.1", port=0, loop="asyncio")
 """
 
 
@@ -138,27 +137,26 @@ class Gateway:
     `litellm_params` of a config file. Its log holds what it printed; raises AssertionError with it where it does not
     start."""
 
-    def __init__(self, folder: Path, models: dict[str, dict[str, object]]) -> None:
+    def __init__(self, folder: Path, models: Mapping[str, object]) -> None:
         self.key = f"sk-{secrets.token_urlsafe(24)}"
         config, self._log = folder / "gateway.yaml", folder / "gateway.log"
         listed = [{"model_name": name, "litellm_params": given} for name, given in models.items()]
         config.write_text(json.dumps({  # JSON is YAML
             "model_list": listed, "general_settings": {"master_key": self.key},
             "litellm_settings": {"telemetry": False, "num_retries": 0},
+            "router_settings": {"disable_cooldowns": True},  # or a failure is remembered into the next test
         }))  # fmt: skip
+        environment = {
+            "PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LANG": "C.UTF-8", "NO_DOCS": "True",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "HF_HUB_OFFLINE": "1",
+            "LITELLM_UI_PATH": str(folder / "ui"), "CONFIG_FILE_PATH": str(config),
+        }  # fmt: skip
         with self._log.open("wb") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", _PROXY, "--config", str(config), "--host", "127.0.0.1", "--port", "0",
-                 "--num_workers", "1", "--telemetry", "False"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LANG": "C.UTF-8",
-                     "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "HF_HUB_OFFLINE": "1",
-                     "LITELLM_UI_PATH": str(folder / "ui"), "NO_DOCS": "True"},
-            )  # fmt: skip
+            self._child = _child(_PROXY, None, environment, log, cwd=folder)
         try:
             self.base_url = f"{self._listening()}/v1"
         except BaseException:
-            self._stop()
+            self.close()
             raise
 
     def _listening(self) -> str:
@@ -179,20 +177,16 @@ class Gateway:
         """Hosts that are not this machine and that it wanted to reach."""
         return re.findall(r"^outside: (.*)$", self.log(), re.MULTILINE)
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        assert self._child.stdin and self._child.stdout
         self._child.terminate()
         try:
             self._child.wait(10)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
-                 ) -> None:  # fmt: skip
-        self._stop()
+        self._child.stdin.close()
+        self._child.stdout.close()
 
 
 def missing() -> list[str]:
@@ -200,7 +194,20 @@ def missing() -> list[str]:
     return [name for name in NEEDED if find_spec(name) is None]
 
 
-def _tail(log: Any) -> str:
+def _child(
+    script: str, settings: object, environment: Mapping[str, str], log: IO[bytes], cwd: Path | None = None
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """A Python process that has its settings from stdin, where no key can be seen, and that ends with us."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _ENDS_WITH_US + script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+        env=environment, cwd=cwd,
+    )  # fmt: skip
+    assert child.stdin
+    child.stdin.write(json.dumps(settings).encode() + b"\n")
+    child.stdin.flush()
+    return child
+
+
+def _tail(log: IO[bytes]) -> str:
     log.seek(0)
-    text: str = log.read().decode(errors="replace")
-    return text[-4000:]
+    return log.read().decode(errors="replace")[-4000:]

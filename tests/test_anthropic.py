@@ -510,7 +510,7 @@ def limits(most: int | None, decide: Judge = as_asked, **asked: Value) -> tuple[
 
 
 def test_a_limit_that_nobody_asked_for_is_sent_and_said() -> None:
-    not_asked = Verdict("honoured", "required by this API; not asked for")
+    not_asked = Verdict("honoured", "this API wants one")
     decide = fragment({})
     assert limits(None) == (4096, 4096, not_asked)
     assert limits(64000) == (64000, 64000, not_asked)

@@ -57,7 +57,7 @@ TABLES = {
     "providers/ollama.py", "providers/litellm_road.py",
 }  # fmt: skip
 WORDINGS = {"providers/fault.py"}
-EXAMPLES = {"cli/__init__.py", "plan.py"}
+EXAMPLES = {"cli/options.py", "plan.py"}
 
 
 def test_a_parameter_is_declared_once() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from promptlab.errors import ProviderError
 from promptlab.events import Event, Failed, Finished, Stamped, pack, unpack
 from promptlab.providers.http import COMMENT, LONGEST_EVENT, EventDecoder, base, proxy_for
+from promptlab.providers.direct import Call
 from promptlab.providers.openai_chunks import ChunkFold
 
 
@@ -173,7 +174,7 @@ CHUNK = st.fixed_dictionaries({}, optional={
 @given(st.lists(CHUNK | JSON, max_size=4))
 def test_any_json_is_events_or_a_provider_error_and_can_be_stored(chunks: list[object]) -> None:
     """What a broken or hostile server sends is a failure of its cell, and never an exception of ours."""
-    fold = ChunkFold("vendor", "m")
+    fold = ChunkFold(Call("vendor", "m"))
     events: list[Event] = []
     try:
         for chunk in chunks:
@@ -193,7 +194,7 @@ def test_any_json_is_events_or_a_provider_error_and_can_be_stored(chunks: list[o
 @pytest.mark.parametrize("place", ["%s", '{"choices": %s}', '{"usage": {"a": %s}, "choices": []}', '{"error": %s}'])
 @pytest.mark.parametrize("depth", [300, 100_000])
 def test_json_nested_without_end_is_no_exception_of_ours(place: str, depth: int) -> None:
-    fold = ChunkFold("vendor", "m")
+    fold = ChunkFold(Call("vendor", "m"))
     try:
         events = fold.take((place % ("[" * depth + "]" * depth)).encode())
         events += fold.end(b"", "http://h/v1")

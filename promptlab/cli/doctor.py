@@ -7,6 +7,7 @@ import codecs
 import json
 import os
 import platform
+import shlex
 import shutil
 import stat
 import sys
@@ -21,7 +22,7 @@ from typing import Literal
 
 from promptlab import __version__, config, document
 from promptlab.cli.board import Paper
-from promptlab.cli.endpoints import described, own_entries, probe
+from promptlab.cli.endpoints import described, probe
 from promptlab.config import Places, Settings
 from promptlab.errors import LabError, UsageError, nearest
 from promptlab.keys import Key, KeyChain
@@ -44,7 +45,8 @@ _SMALL = 20 << 20  # bytes of a history that is read through
 _CONTEXT = 8192  # tokens for each answer of the embedded model
 _NARROW = 40  # columns; a pane wants 38
 _SNOW = "雪"
-_NOWHERE = Path(f"{os.devnull}.none")  # a folder that is not there, for those that have none
+_NOWHERE = Path(os.devnull, "none")  # a folder that nobody can make, for those that have none
+_NO_FILE = Path(f"{os.devnull}.none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def examine(*, measures: bool = True) -> list[Check]:
     began = time.monotonic()
     places, no_home = _places()
     settings, config_check = _settings(places)
-    own = [settings.endpoints[name] for name in _own_names(places) if name in settings.endpoints]
+    own = [endpoint for endpoint in settings.endpoints.values() if endpoint.name in settings.own]
     library = _Work("local model", lambda: [_library()])
     # The servers have 0.3 s: whatever else computes here at that time would be taken for their silence.
     servers = _Work("servers", lambda: _servers(places, own))
@@ -314,7 +316,7 @@ def _history(path: Path) -> Check:
     if sound != "ok":
         return Check("folders", "history", "broken", f"{said}: damaged ({sound})", f"move {path} away, or mend it")
     if sys.platform != "win32" and status.st_mode & 0o077:
-        return Check("folders", "history", "warn", f"{said}: others can open it", f"chmod 600 {path}")
+        return Check("folders", "history", "warn", f"{said}: others can open it", f"chmod 600 {shlex.quote(str(path))}")
     return Check("folders", "history", "ok", said if sys.platform == "win32" else f"{said}, yours alone")
 
 
@@ -327,39 +329,32 @@ def _settings(places: Places) -> tuple[Settings, Check]:
         if not places.settings.is_file():
             return settings, Check("config", "config.yaml", "ok", "none: everything is as shipped")
         sections = document.load(places.settings).value
-        counts = [f"{len(entries)} {name}" for name, entries in sections.items() if isinstance(entries, (dict, list))]
+        counts = [f"{name}: {len(entries)}" for name, entries in sections.items() if isinstance(entries, (dict, list))]
         return settings, Check("config", "config.yaml", "ok", ", ".join(counts) or "nothing in it")
-    except (LabError, OSError) as error:
+    except (LabError, OSError, ValueError) as error:
         what, fix = (error.message, error.hint) if isinstance(error, LabError) else (str(error), "")
         check = Check("config", "config.yaml", "broken", what, fix)
     with suppress(LabError, OSError):
-        return config.settings(replace(places, config=_NOWHERE)), check
+        return config.settings(Places(_NOWHERE, _NOWHERE, _NOWHERE)), check
     return Settings({}, Knowledge(), {}, {}), check
-
-
-def _own_names(places: Places) -> list[str]:
-    try:
-        return list(own_entries(places))
-    except (LabError, OSError):  # config.yaml has said it
-        return []
 
 
 # Keys --------------------------------------------------------------------------------------------------------------
 
 
 def _keys(places: Places, settings: Settings, own: Sequence[Endpoint]) -> Iterator[Check]:
-    chain = KeyChain(places.config / "keys", environ=os.environ, patience=_KEYRING)
+    chain = _chain(places)
     try:
         if kept := chain.kept_in_file():
             yield Check("keys", "file", "ok", f"{chain.file}: {len(kept)} in it, readable by you only")
     except LabError as error:
         yield Check("keys", "file", "broken", error.message, error.hint)
-        chain = KeyChain(_NOWHERE / "keys", environ=os.environ, patience=_KEYRING)
+        chain = _chain(places, file=False)
     found = {e.name: key for e in settings.endpoints.values() if e.keys and (key := chain.find(e.keys))}
     by_source: dict[str, list[str]] = {}
     for name, key in found.items():
         by_source.setdefault(key.source, []).append(name)
-    listed = "; ".join(f"{', '.join(names)} (from {source})" for source, names in by_source.items())
+    listed = "; ".join(f"{', '.join(names)} ({source})" for source, names in by_source.items())
     yield Check("keys", "set", "ok", listed or "none; local models need none (promptlab keys set NAME)")
     for key in {key.name: key for key in found.values()}.values():
         if not (key.value.isascii() and key.value.isprintable()):
@@ -369,19 +364,28 @@ def _keys(places: Places, settings: Settings, own: Sequence[Endpoint]) -> Iterat
         if endpoint.keys and endpoint.name not in found:
             what = f"{endpoint.keys[0]} is not set, and your '{endpoint.name}' wants it"
             yield Check("keys", endpoint.name, "warn", what, f"promptlab keys set {endpoint.keys[0]}")
-    yield _keyring(chain)
+    yield _keyring(chain.problem)
 
 
-def _keyring(chain: KeyChain) -> Check:
-    """By now the keyring has been asked for whatever is set nowhere else."""
-    if chain.problem:
-        fix = "unlock it, or have the keys in the environment"
-        return Check("keys", "keyring", "warn", chain.problem, fix)
+def _chain(places: Places, *, file: bool = True) -> KeyChain:
+    """As `config.keys` has it, but for how long a keyring is waited for. `file`: our own file is read."""
+    kept = places.config / "keys" if file and places.config != _NOWHERE else _NO_FILE
+    return KeyChain(kept, environ=os.environ, ring=places.config / "keyring-names", patience=_KEYRING)
+
+
+def _keyring(problem: str) -> Check:
+    """Whether the system's keyring answers; `problem` is what one question to it has shown already."""
     import keyring
 
+    if not problem:
+        asked = KeyChain(_NO_FILE, environ={}, patience=_KEYRING)  # for a name that nobody has
+        asked.find(["PROMPTLAB_DOCTOR"])
+        problem = asked.problem
+    if problem:
+        return Check("keys", "keyring", "warn", problem, "unlock it, or have the keys in the environment")
     ring = keyring.get_keyring()
     if ring.priority < 1:  # those that keep nothing, or plain text
-        return Check("keys", "keyring", "ok", "none here: keys are kept in a file that only you can read")
+        return Check("keys", "keyring", "ok", "none here: a file that only you can read is used")
     return Check("keys", "keyring", "ok", f"{ring.name} answers")
 
 
@@ -396,7 +400,7 @@ def _servers(places: Places, own: Sequence[Endpoint]) -> Iterator[Check]:
     from promptlab.providers.discovery import look, together, usual_local
 
     asked = [endpoint for endpoint in own if endpoint.base_url and endpoint.dialect != "litellm"]
-    chain = KeyChain(places.config / "keys", environ=os.environ, patience=_KEYRING / 2)
+    chain = _chain(places)
     keys = {endpoint.name: _key(chain, endpoint) for endpoint in asked}
     probes = [probe(e, key.value if (key := keys[e.name]) else None) for e in asked]
     servers = asyncio.run(look(together(probes, usual_local(os.environ))))
@@ -463,7 +467,7 @@ def _model(places: Places, settings: Settings) -> Iterator[Check]:
         return
     slots = settings.endpoints.get(LOCAL, Endpoint(LOCAL, slots=4)).slots
     need = gguf.memory(gguf.read(path), _CONTEXT, slots=slots)
-    said += f", and the default model takes up to {_bytes(need.total)}"
+    said += f"; the default model takes {_bytes(need.total)}"
     if gguf.fits(need, free):
         yield Check("local model", "memory", "ok", said)
     else:
@@ -484,8 +488,8 @@ def _weights(cache: Path, path: Path | None) -> Check:
     if digest and digest != DEFAULT.sha256:
         return Check("local model", "weights", "broken", f"{path} is damaged (SHA-256)",
                      "delete it: it is fetched again with -m local")  # fmt: skip
-    how = "SHA-256 checked now" if digest else "SHA-256 checked when it was fetched, its size now"
-    return Check("local model", "weights", "ok", f"{DEFAULT.title}, {wanted}, {how}")
+    how = "SHA-256 and size are right" if digest else "its size is right; its SHA-256 was, when it was fetched"
+    return Check("local model", "weights", "ok", f"{path.stem}: {how}")
 
 
 def _sha256(path: Path) -> str:
@@ -551,12 +555,12 @@ def _print(checks: Sequence[Check], color: str) -> None:
     paper = Paper(sys.stdout, color)
     encoding = sys.stdout.encoding or "ascii"
     names, groups = ([width(getattr(check, what)) for check in checks] for what in ("name", "group"))
-    left, middle = max(groups) + 2, min(14, max(names)) + 1
+    left, middle = max(groups) + 1, min(14, max(names)) + 1
     cells = max(30, paper.width - left - 2 - middle) if paper.width else None
     group = ""
     for check in checks:
         mark, style = _MARKS[check.state]
-        lines = _wrapped(check.detail, cells)
+        lines = _wrapped(check.detail.replace(f"{os.environ.get('HOME') or '~'}/", "~/"), cells)
         head = f"{pad(check.group if check.group != group else '', left)}"
         group = check.group
         paper.write([(head, "bold"), (_shown(mark, encoding), style),

@@ -86,7 +86,9 @@ def add(wanted: Wanted, places: Places, chain: KeyChain, *, patience: float = PA
         home = home or settings.endpoints.get(_OF_SOFTWARE.get(found.server.software, ""))
     endpoint = _entry(wanted, url, dialect, names, home)
     catalog.check_plain(_as_endpoint(wanted, url), "BASE_URL", "--plain-http")
-    return _write(wanted, places, endpoint, own.get(wanted.name), found.server if found else None)
+    chats = [model.id for model in (found.server.models if found else ()) if model.kind in ("chat", None)]
+    model = without_key(chats[0], key.value if key else None) if chats else "MODEL"
+    return _write(wanted.name, places, endpoint, own.get(wanted.name), model)
 
 
 def _check(wanted: Wanted, settings: Settings, own: Mapping[str, Any]) -> None:
@@ -150,22 +152,18 @@ def _as_endpoint(wanted: Wanted, url: str) -> Endpoint:
     return Endpoint(wanted.name, url, local=local, plain_http=wanted.plain_http)
 
 
-def _write(
-    wanted: Wanted, places: Places, entry: dict[str, object], old: object, server: Server | None
-) -> int:  # fmt: skip
-    name = wanted.name
+def _write(name: str, places: Places, entry: dict[str, object], old: object, model: str) -> int:
     try:
         edit(places, lambda text: put(text, name, entry), lambda own: own | {name: entry})
     except (Uneditable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        _say(f"{places.settings} can't be edited safely: {reason}\n")
+        _say(f"{places.settings} can't be edited safely: {reason}")
         _say("  → put this into it yourself (it is on stdout):")
         sys.stdout.write(clean("\n".join(["endpoints:", *_lines(name, entry, 2)])) + "\n")
         return 1
     if isinstance(old, dict) and (lost := [key for key in old if key not in entry]):
         _say(f"the old entry '{name}' is replaced, and with it its {', '.join(map(str, lost))}")
-    chats = (model.id for model in (server.models if server else ()) if model.kind in ("chat", None))
-    target = shlex.quote(f"{name}/{next(chats, 'MODEL')}")  # to be copied into a shell: a server's word is not ours
+    target = shlex.quote(f"{name}/{model}")  # to be copied into a shell: a server's word is not ours
     _say(f"'{name}' is written into {places.settings}: promptlab ask \"…\" -m {target}")
     return 0
 
@@ -454,7 +452,7 @@ def _say_found(
         _say(f"  key: {names[0]} is not set{'' if state == 'no key' else ', and the list of models needs none'}"
              f" → promptlab keys set {names[0]}")  # fmt: skip
     elif state == "answers":
-        _say("  key: none is wanted")
+        _say("  key: the list of models needs none")
     return tuple(names)
 
 
@@ -701,6 +699,7 @@ def remove(name: str, places: Places) -> int:
             raise UsageError(f"'{name}' is shipped with promptlab, and not yours to remove", "promptlab endpoints list")
         raise UsageError(f"you have no endpoint '{name}'", nearest(name, own) or "promptlab endpoints list")
     doc = document.load(places.settings)
+    above = places.settings.read_text("utf-8-sig").splitlines()[: doc.lines["endpoints", name] - 1]
     try:
         edit(places, lambda text: take(text, name), lambda own: {key: own[key] for key in own if key != name})
     except (Uneditable, OSError) as error:
@@ -708,6 +707,8 @@ def remove(name: str, places: Places) -> int:
         by_hand = f"take it out by hand: {doc.where('endpoints', name)}"
         raise LabError(f"'{name}' can't be removed safely: {reason}", by_hand) from None
     _say(f"'{name}' is removed from {places.settings}")
+    if above and above[-1].lstrip().startswith("#"):
+        _say(f"the comment above it stays: {above[-1].strip()}")
     left = config.settings(places)
     if name in left.endpoints:
         _say(f"the shipped '{name}' is used again")

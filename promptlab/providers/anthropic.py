@@ -92,7 +92,7 @@ class Anthropic:
         body[field] = judged.sent[_LIMIT] = limit
         asked = judged.verdicts.get(_LIMIT)
         judged.verdicts[_LIMIT] = (
-            replace(asked, note="; ".join(filter(None, (asked.note, "required by this API: this is sent instead"))))
+            replace(asked, note="; ".join(filter(None, (asked.note, "this API wants one: this is sent instead"))))
             if asked
-            else Verdict("honoured", "required by this API; not asked for")
+            else Verdict("honoured", "this API wants one")
         )

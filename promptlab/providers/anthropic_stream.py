@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from promptlab.errors import Fault, ProviderError
-from promptlab.events import Answer, Event, Finished, Opaque, Served, Thinking, ThinkingKind, Waiting, Withheld
-from promptlab.providers import fault, usage
+from promptlab.events import Answer, Event, Opaque, Served, Thinking, ThinkingKind, Waiting, Withheld
+from promptlab.providers import usage
 from promptlab.providers.direct import Call
-from promptlab.providers.fault import BROKEN_OFF
-from promptlab.providers.shape import count, items, mapping, shallow, text
+from promptlab.providers.fold import StreamFold
+from promptlab.providers.shape import Characters, count, items, mapping, text
 
 # The statuses of the error types (platform.claude.com, errors): in a stream there is only the type.
 _STATUS = {
@@ -24,7 +21,6 @@ _STATUS = {
 _READABLE = ("text", "thinking")
 _DELTAS = ("text_delta", "thinking_delta", "signature_delta", "")
 _RAW = re.compile(r"claude-3[-.]7")  # the last one that shows its own words; from Claude 4 on it is a summary
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -36,48 +32,22 @@ class _Block:
     signature: list[str] = field(default_factory=list)
 
 
-class AnthropicFold:
+class AnthropicFold(StreamFold):
     """One stream's messages to events; see `Fold`. A message that was not streamed is read the same way."""
 
+    hint = "is the base URL right? it ends before /v1/messages"
+
     def __init__(self, call: Call) -> None:
-        self._call = call
-        self.usage_block: dict[str, Any] = {}
-        self.finish: str | None = None
+        super().__init__(call)
         self.stopped = False  # message_stop, which every whole stream ends with
-        self.error: ProviderError | None = None
-        self.said = False
-        self.done = False
-        self._known = False  # some message of this dialect has come
-        self._odd = b""  # the first that was none
         self._served = ""
         self._blocks: dict[int, _Block] = {}
         self._latest = 0
-        self._half = ""  # the first half of a character
+        self._characters = Characters()
 
     @property
     def complete(self) -> bool:
-        return self.stopped and self.finish is not None and self.finish not in BROKEN_OFF and self.error is None
-
-    def take(self, data: bytes) -> list[Event]:
-        """The events of one message; none after an end or an error, however the bytes were cut. Raises ProviderError
-        for what is no JSON."""
-        if self.done or self.error:
-            return []
-        if data == b"[DONE]":  # no end of Anthropic's, but gateways add it
-            self.done = True
-            return []
-        try:
-            message = json.loads(data)
-        except (ValueError, RecursionError):
-            said = fault.without_key(data[:2000].decode("utf-8", "replace"), self._call.key)[:60]
-            raise ProviderError(
-                Fault("not_an_api", fault.one_line(f"the stream has a line that is no JSON: {said}"),
-                      "is the base URL right? it ends before /v1/messages", self._call.provider)
-            ) from None  # fmt: skip
-        events = self.read(message) if isinstance(message, dict) else []
-        if not (self._known or self._odd):
-            self._odd = data[:2000]
-        return events
+        return self.stopped and super().complete
 
     def read(self, message: dict[str, Any]) -> list[Event]:
         """The events of one parsed message. Kinds that are not known are left alone."""
@@ -100,28 +70,16 @@ class AnthropicFold:
             case "ping":
                 events = [Waiting("ping")]
             case "error":
-                self._fail(message.get("error") or "an error without a word")
+                self._refuse(message.get("error") or "an error without a word")
             case _:
                 if error := message.get("error"):
-                    self._fail(error)
+                    self._refuse(error)
                 return events
         self._known = True
         return events
 
-    def end(self, rest: bytes, where: str) -> list[Event]:
-        """What is left at the end of the stream; see `Fold.end`."""
-        events: list[Event] = []
-        if rest:
-            with suppress(ProviderError):  # half a line: the stream was cut in it
-                events = self.take(rest)
-        if not self._known and not self.done:
-            said = fault.without_key((rest or self._odd).decode("utf-8", "replace"), self._call.key)
-            raise ProviderError(fault.not_a_stream(self._call.provider, 200, "", said, where))
-        if self.usage_block:
-            events.append(usage.anthropic(self.usage_block))
-        if not self.error:
-            events.append(Finished(self.finish, self.complete))
-        return events
+    def _left(self) -> list[Event]:
+        return [usage.anthropic(self.usage_block)] if self.usage_block else []
 
     def _begin(self, message: dict[str, Any]) -> list[Event]:
         self._note(message.get("stop_reason"), message.get("usage"))
@@ -157,10 +115,10 @@ class AnthropicFold:
         if block.kind not in _READABLE:
             return []
         events: list[Event] = []
-        if thought := self._whole_characters(text(part.get("thinking"))):
+        if thought := self._characters.join(text(part.get("thinking"))):
             block.silent = False
             events.append(Thinking(thought, self._trace()))
-        if words := self._whole_characters(text(part.get("text"))):
+        if words := self._characters.join(text(part.get("text"))):
             events.append(Answer(words))
         if signature := text(part.get("signature")):
             block.signature.append(signature)
@@ -192,33 +150,10 @@ class AnthropicFold:
             if value is not None or name not in self.usage_block:
                 self.usage_block[name] = value
 
-    def _fail(self, error: object) -> None:
-        call = self._call
-        error = error if shallow(error) else "an error that can't be read"
-        status = _STATUS.get(text(mapping(error).get("type")))
-        if status is None:
-            found = fault.from_stream(call.provider, error, model=call.model, key=call.key, key_name=call.key_name)
-        else:
-            body = json.dumps({"error": error}).encode()
-            found = fault.from_response(
-                call.provider, status, {}, body, model=call.model, key=call.key, key_name=call.key_name
-            )
-            found = replace(found, status=None)  # the answer's status was 200
-        self.error = ProviderError(found, self.finish)
+    def _refuse(self, error: object) -> None:
+        self._fail(error, meant=_STATUS.get(text(mapping(error).get("type"))))
 
     def _trace(self) -> ThinkingKind:
         """Other makers that speak this dialect send their models' own words."""
         name = (self._served if "claude" in self._served.lower() else self._call.model).lower()
         return "summary" if "claude" in name and not _RAW.search(name) else "raw"
-
-    def _whole_characters(self, piece: str) -> str:
-        """Text without lone surrogates: a gateway may split a character over two deltas. A first half at the end
-        waits for its second; a half that stays alone becomes U+FFFD."""
-        if not piece or (piece.isascii() and not self._half):
-            return piece
-        piece, self._half = self._half + piece, ""
-        if not _SURROGATE.search(piece):
-            return piece
-        if "\ud800" <= piece[-1] <= "\udbff":
-            piece, self._half = piece[:-1], piece[-1]
-        return piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -14,9 +14,11 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from promptlab.errors import Fault, FaultKind
+from promptlab.providers.shape import shallow
 
 _CREDIT = ("insufficient_quota", "insufficient_user_quota", "credit_balance", "insufficient balance", "billing_error",
            "insufficient credits", "exceeded your current quota, please check your plan")  # fmt: skip
@@ -35,6 +37,9 @@ BROKEN_OFF = {"insufficient_system_resource", "network_error", "error", "aborted
 _RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _LONGEST = 300  # characters of a vendor's message that are shown; the rest adds nothing to one line
 HIDDEN = "[the key]"
+BASE_URL = "is the base URL right? most end in /v1"
+_UNREADABLE = "an error that can't be read"
+_DEEPEST = 16  # what a body is nested in at the most; deeper values can be read, and not written
 _SHORTEST_KEY = 8  # a shorter one is a placeholder, and would be found inside words
 
 _Said = tuple[str, str | None, str | None, str | None]  # message, code, type, param
@@ -62,10 +67,19 @@ def from_response(
 
 
 def from_stream(
-    provider: str, error: object, *, model: str = "", key: str | None = None, key_name: str | None = None,
+    provider: str, error: object, *, status: int | None = None, meant: int | None = None,
+    model: str = "", key: str | None = None, key_name: str | None = None,
 ) -> Fault:  # fmt: skip
-    """The fault that a vendor reports inside a stream that began well: `{"error": …}`."""
-    said = parse_error(json.dumps({"error": error})) or (str(error), None, None, None)
+    """The fault that a vendor reports inside a stream that began well: `{"error": …}`.
+
+    Where the HTTP status of such an error is known, it is read as a refused request: `status` is one that the vendor
+    says, `meant` one that the error's type stands for, which is not the answer's and is not shown as such.
+    """
+    body = json.dumps({"error": error if shallow(error) else _UNREADABLE})
+    if 400 <= (read_as := status or meant or 0) < 600:
+        found = from_response(provider, read_as, {}, body.encode(), model=model, key=key, key_name=key_name)
+        return replace(found, status=status or None)
+    said = parse_error(body) or (str(error), None, None, None)
     message, code, kind_name, param = _without_key(said, key)
     status = int(code) if code and re.fullmatch(r"[1-5]\d\d", code, re.ASCII) else None
     kind = _kind(status or 500, f"{code} {kind_name} {message}".lower())
@@ -99,7 +113,13 @@ def not_a_stream(provider: str, status: int, content_type: str, text: str, base_
     if "<" in text[:1] or "html" in content_type:
         return _not_an_api(provider, status, text, base_url)
     return Fault("not_an_api", one_line(f"{base_url} answered with {content_type or 'no type'}: {text[:80]}"),
-                 "is the base URL right? most end in /v1", provider, status)  # fmt: skip
+                 BASE_URL, provider, status)  # fmt: skip
+
+
+def no_json(provider: str, data: bytes, hint: str = BASE_URL, *, key: str | None = None) -> Fault:
+    """A stream has a message that is no JSON; its beginning is shown, without the `key`."""
+    said = without_key(data[:2000].decode("utf-8", "replace"), key)[:60]
+    return Fault("not_an_api", one_line(f"the stream has a line that is no JSON: {said}"), hint, provider)
 
 
 def parse_error(text: str) -> _Said | None:
@@ -110,7 +130,7 @@ def parse_error(text: str) -> _Said | None:
         return None
     if isinstance(value, list) and value:  # Gemini wraps it into an array now and then
         value = value[0]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not shallow(value, _DEEPEST):
         return None
     error = value.get("error", value.get("detail", value.get("message")))
     if error is None:
@@ -220,7 +240,7 @@ def _hint(
         case "moderation":
             return "the endpoint refuses this prompt; reword it or choose another model"
         case "not_an_api":
-            return "is the base URL right? most end in /v1"
+            return BASE_URL
         case "server":
             return "the fault is at the endpoint; try again later"
         case _:
@@ -231,7 +251,7 @@ def _not_an_api(provider: str, status: int, text: str, base_url: str) -> Fault:
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     words = one_line(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))[:80] or "an empty page"
     gateway = status in (502, 503, 504, 520, 522, 524)
-    hint = "a gateway in between failed; try again" if gateway else "is the base URL right? most end in /v1"
+    hint = "a gateway in between failed; try again" if gateway else BASE_URL
     message = f"{base_url or provider} answered with a web page, not as a model server: {words}"
     return Fault("server" if gateway else "not_an_api", message, hint, provider, status, retryable=gateway)
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from promptlab.events import Event, Thinking, Usage, Waiting
 from promptlab.providers import usage as usages
 from promptlab.providers.anthropic_stream import AnthropicFold
 from promptlab.providers.direct import Call
 from promptlab.providers.fault import BROKEN_OFF
+from promptlab.providers.fold import StreamFold
 from promptlab.providers.gemini_stream import GeminiFold
 from promptlab.providers.openai_chunks import ChunkFold
 from promptlab.providers.shape import mapping, parse, text
 from promptlab.providers.thinking import Mode, ThinkSplitter
 
 _NOBODY = Call("", "")  # the folds' own errors are not used here: the road makes them, from `WireReader.error`
-
-
-class _Stream(Protocol):
-    """What every dialect's fold gives of a parsed message."""
-
-    @property
-    def usage_block(self) -> dict[str, Any] | None: ...
-
-    @property
-    def finish(self) -> str | None: ...
-
-    def read(self, message: dict[str, Any], /) -> list[Event]: ...
 
 
 class WireReader:
@@ -47,7 +36,7 @@ class WireReader:
         self._ended = True  # False while a dialect with a closing message still owes it
         self._line = bytearray()
         self._splitter = ThinkSplitter(tags)  # Cohere's text; that of OpenAI's kin is split in its fold
-        self._chunks = ChunkFold("", "", tags)
+        self._chunks = ChunkFold(_NOBODY, tags)
         self._messages = AnthropicFold(_NOBODY)
         self._gemini = GeminiFold(_NOBODY)
         self._usage: dict[str, Any] = {}
@@ -56,7 +45,7 @@ class WireReader:
     @property
     def is_over(self) -> bool:
         """Nothing more can come that matters, whether or not the connection closes."""
-        return self._is_done or (self.complete and bool(self._usage))
+        return self._is_done or self.error is not None or (self.complete and bool(self._usage))
 
     @property
     def complete(self) -> bool:
@@ -83,6 +72,9 @@ class WireReader:
         yield from self._chunks.flush()
 
     def _read(self, line: bytes) -> Iterator[Event]:
+        """The events of one line; none after an end or an error."""
+        if self._is_done or self.error is not None:
+            return
         line = line.strip()
         if line.startswith(b":"):
             yield Waiting(line[1:].decode("utf-8", "replace").strip())
@@ -105,7 +97,7 @@ class WireReader:
             self._ollama(message)
         self.error = message.get("error") or self.error
 
-    def _follow(self, fold: _Stream, make_usage: Callable[[dict[str, Any]], Usage], message: dict[str, Any],
+    def _follow(self, fold: StreamFold, make_usage: Callable[[dict[str, Any]], Usage], message: dict[str, Any],
     ) -> Iterator[Event]:  # fmt: skip
         """Read a message by the fold of its own dialect, as where that is spoken directly."""
         self.speaks = self.knows_end = True

@@ -271,9 +271,9 @@ class LiteLLMRoad:
         if call.reader.error is not None:
             return from_stream(self.name, call.reader.error, model=model, key=self._key, key_name=self._key_name)
         if crash is not None and not call.accepted:
-            return _refused_by_client(self.name, call.hide(str(crash)), crash)
+            return _refused_by_client(self.name, without_key(str(crash), self._key), crash)
         if crash is not None and call.cut is None and not call.reader.speaks:
-            message = one_line(f"{_CLIENT} could not read the stream: {call.hide(str(crash))}")
+            message = one_line(f"{_CLIENT} could not read the stream: {without_key(str(crash), self._key)}")
             return Fault("unknown", message, "what came before it is kept; see what was sent", self.name, 200)
         if call.is_no_stream and not said and crash is None and call.cut is None:
             text = without_key(call.reader.head.decode("utf-8", "replace"), self._key)

@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 
 from promptlab.events import Accepted, Event, Sent
+from promptlab.knowledge import merge
 from promptlab.params import Value
+from promptlab.providers.fault import without_key
 from promptlab.providers.litellm_reader import WireReader
 from promptlab.providers.shape import parse
 from promptlab.providers.thinking import Mode
@@ -157,21 +159,17 @@ class Call:
         if self._response is not None:
             await self._response.aclose()
 
-    def hide(self, text: str) -> str:
-        """`text` without the key, wherever it stands."""
-        return text.replace(self._secret, "[key]") if self._secret and len(self._secret) > 5 else text
-
     def _rewrite(self, request: httpx.Request, content: bytes) -> httpx.Request:
         """The request as it really goes out; what is kept for the Sent event."""
         headers = [(k, v) for k, v in request.headers.multi_items() if k.lower() not in _OWNER_HEADERS]
         if not self.accepted and request.method == "POST":
             body = parse(content)
             if body is not None and self._extra:
-                _merge(body, self._extra)
+                merge(body, self._extra)
                 content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
                 headers = [(k, v) for k, v in headers if k.lower() not in _BODY_HEADERS]
-            shown: dict[str, Value] = json.loads(self.hide(json.dumps(body or {})))
-            self.sent = Sent(self.hide(_without_secrets(request.url)), shown)
+            shown: dict[str, Value] = json.loads(without_key(json.dumps(body or {}), self._secret))
+            self.sent = Sent(without_key(_without_secrets(request.url), self._secret), shown)
         return httpx.Request(
             request.method, request.url, headers=headers, content=content, extensions=request.extensions
         )
@@ -252,12 +250,3 @@ def _is_loopback(host: str) -> bool:
 
 def _request_id(headers: httpx.Headers) -> str | None:
     return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
-
-
-def _merge(body: dict[str, Any], extra: dict[str, Value]) -> None:
-    for name, value in extra.items():
-        inner = body.get(name)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            _merge(inner, value)
-        else:
-            body[name] = value

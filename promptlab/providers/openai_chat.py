@@ -66,4 +66,4 @@ class OpenAIChat:
         return found
 
     def fold(self, call: Call) -> ChunkFold:
-        return ChunkFold(call.provider, call.model, self._tags, call.key_name, key=call.key)
+        return ChunkFold(call, self._tags)

@@ -5,18 +5,14 @@ Names and shapes of the stream's events are those of openai 2.54 (types/response
 
 from __future__ import annotations
 
-import json
-import re
-from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Literal
 
-from promptlab.errors import Fault, ProviderError
-from promptlab.events import Event, Finished, Opaque, Served, Thinking, Waiting, Withheld
-from promptlab.providers import fault, usage
+from promptlab.events import Event, Opaque, Served, Thinking, Waiting, Withheld
+from promptlab.providers import usage
 from promptlab.providers.direct import Call
 from promptlab.providers.fault import BROKEN_OFF
-from promptlab.providers.shape import items, mapping, shallow, text
+from promptlab.providers.fold import StreamFold
+from promptlab.providers.shape import Characters, items, mapping, text
 from promptlab.providers.thinking import Mode, ThinkSplitter
 
 Channel = Literal["answer", "summary", "raw"]
@@ -42,10 +38,9 @@ _STATUS = {
     "invalid_prompt": 400, "invalid_request_error": 400, "rate_limit_exceeded": 429, "rate_limit_error": 429,
     "slow_down": 429, "server_error": 500, "server_is_overloaded": 503,
 }  # fmt: skip
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class ResponseFold:
+class ResponseFold(StreamFold):
     """One stream's events to ours; see `Fold`. A response that was not streamed is read the same way.
 
     Every text comes up to four times: in pieces, with its part, with its item and with the whole response. It is
@@ -53,19 +48,12 @@ class ResponseFold:
     """
 
     def __init__(self, call: Call, tags: Mode = "auto") -> None:
-        self._call = call
+        super().__init__(call)
         self._splitter = ThinkSplitter(tags)
-        self.usage_block: dict[str, Any] | None = None
-        self.finish: str | None = None
-        self.error: ProviderError | None = None
-        self.said = False
-        self.done = False
-        self._known = False  # some event of this dialect has come
-        self._odd = b""  # the first that was none
         self._served = False
         self._given: dict[Channel, list[str]] = {"answer": [], "summary": [], "raw": []}
         self._places: set[Place] = set()
-        self._halves: dict[Channel, str] = {}  # the first half of a character
+        self._characters: dict[Channel, Characters] = {channel: Characters() for channel in self._given}
         self._traces: dict[int | str | None, Channel] = {}  # summary or raw, for each reasoning item
         self._thought: Place | None = None  # the part that the last piece of thinking belongs to
         self._parted = False  # a part has begun, and nothing of it has come
@@ -74,26 +62,6 @@ class ResponseFold:
     @property
     def complete(self) -> bool:
         return self.finish is not None and self.finish not in _CUT and self.error is None
-
-    def take(self, data: bytes) -> list[Event]:
-        """The events of one message. Raises ProviderError for what is no JSON."""
-        if self.done or self.error:
-            return []
-        if data == b"[DONE]":  # no end of OpenAI's here, but gateways add it
-            self.done = True
-            return []
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
-            said = fault.without_key(data[:2000].decode("utf-8", "replace"), self._call.key)[:60]
-            raise ProviderError(
-                Fault("not_an_api", fault.one_line(f"the stream has a line that is no JSON: {said}"),
-                      "is the base URL right? most end in /v1", self._call.provider)
-            ) from None  # fmt: skip
-        events = self.read(event) if isinstance(event, dict) else []
-        if not (self._known or self._odd):
-            self._odd = data[:2000]
-        return events
 
     def read(self, event: dict[str, Any]) -> list[Event]:
         """The events of one parsed message. Kinds that are not known are left alone."""
@@ -114,7 +82,7 @@ class ResponseFold:
                 return [*self._texts(_item(event), item), *self._seal(item)]
             case "error":
                 told = {name: value for name in ("message", "code", "param") if (value := event.get(name)) is not None}
-                self._fail(event.get("error") or told or "an error without a word")
+                self._refuse(event.get("error") or told or "an error without a word")
             case "keepalive":
                 return [Waiting()]
             case "response.created":
@@ -126,24 +94,12 @@ class ResponseFold:
             case _ if event.get("object") == "response":  # all at once
                 return self._close(event, None)
             case _ if error := event.get("error"):
-                self._fail(error)
+                self._refuse(error)
         return []
 
-    def end(self, rest: bytes, where: str) -> list[Event]:
-        """What is left at the end of the stream; see `Fold.end`."""
-        events: list[Event] = []
-        if rest and not (self.done or self.error):
-            with suppress(ProviderError):  # half a line: the stream was cut in it
-                events = self.take(rest)
-        if not self._known and not self.done:
-            said = fault.without_key((rest or self._odd).decode("utf-8", "replace"), self._call.key)
-            raise ProviderError(fault.not_a_stream(self._call.provider, 200, "", said, where))
-        events += self._splitter.close() + self._withhold()
-        if self.usage_block is not None:
-            events.append(usage.responses(self.usage_block))
-        if not self.error:
-            events.append(Finished(self.finish, self.complete))
-        return events
+    def _left(self) -> list[Event]:
+        counted = [usage.responses(self.usage_block)] if self.usage_block else []
+        return [*self._splitter.close(), *self._withhold(), *counted]
 
     def _serve(self, response: dict[str, Any]) -> list[Event]:
         model = text(response.get("model"))
@@ -162,7 +118,7 @@ class ResponseFold:
         self._places.add(place)
         self._given[channel].append(words)
         self.said = True
-        words = self._whole_characters(channel, words)
+        words = self._characters[channel].join(words)
         if channel == "answer":
             return [*self._withhold(), *self._splitter.feed(words)]
         events: list[Event] = []
@@ -231,36 +187,13 @@ class ResponseFold:
             reason = text(mapping(response.get("incomplete_details")).get("reason"))
             self.finish, self.done = reason or status, True
         if status == "failed" or response.get("error"):
-            self._fail(response.get("error") or "the response failed, and the endpoint does not say why")
+            self._refuse(response.get("error") or "the response failed, and the endpoint does not say why")
         return events
 
-    def _fail(self, error: object) -> None:
+    def _refuse(self, error: object) -> None:
         self._known = True
-        call = self._call
-        error = error if shallow(error) else "an error that can't be read"
         words = (text(mapping(error).get(name)) for name in ("code", "type"))
-        status = next((_STATUS[word] for word in words if word in _STATUS), None)
-        if status is None:
-            found = fault.from_stream(call.provider, error, model=call.model, key=call.key, key_name=call.key_name)
-        else:
-            body = json.dumps({"error": error}).encode()
-            found = fault.from_response(
-                call.provider, status, {}, body, model=call.model, key=call.key, key_name=call.key_name
-            )
-            found = replace(found, status=None)  # the answer's status was 200
-        self.error = ProviderError(found, self.finish)
-
-    def _whole_characters(self, channel: Channel, piece: str) -> str:
-        """Text without lone surrogates: a gateway may split a character over two deltas. A first half at the end
-        waits for its second; a half that stays alone becomes U+FFFD."""
-        if piece.isascii() and channel not in self._halves:
-            return piece
-        piece = self._halves.pop(channel, "") + piece
-        if not _SURROGATE.search(piece):
-            return piece
-        if "\ud800" <= piece[-1] <= "\udbff":
-            piece, self._halves[channel] = piece[:-1], piece[-1]
-        return piece.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        self._fail(error, meant=next((_STATUS[word] for word in words if word in _STATUS), None))
 
 
 def _place(channel: Channel, event: dict[str, Any]) -> Place:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from promptlab.errors import Fault, ProviderError
 from promptlab.events import Event
 from promptlab.knowledge import Facts, Judge, Judged, Knowledge, Mode, judge
-from promptlab.providers import Provider, gguf
+from promptlab.providers import Provider
 from promptlab.providers.catalog import Endpoint, Secrets, from_environment
 from promptlab.providers.http import Pool
 from promptlab.providers.thinking import Mode as Tags
@@ -129,6 +129,7 @@ class _ModelFile:
 
     async def load(self) -> tuple[str, str | None]:
         """Base URL and key of its server. Raises LabError where the file or the server can't be used."""
+        from promptlab.providers import gguf
         from promptlab.providers.embedded import EmbeddedServer
 
         header = await asyncio.to_thread(gguf.read, self._file)

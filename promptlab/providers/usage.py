@@ -22,9 +22,8 @@ def openai(raw: Mapping[str, Any]) -> Usage:
     elsewhere = raw.get("prompt_cache_hit_tokens", raw.get("cached_tokens"))  # DeepSeek; Kimi
     billed = _minus(count(raw.get("total_tokens")), given)
     cost = mapping(raw.get("cost")).get("total_cost", raw.get("cost"))  # Perplexity itemises it
-    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
     return Usage(given, output, thinking, count(elsewhere if cached is None else cached),
-                 output if billed is None else billed, paid, raw=_kept(raw))  # fmt: skip
+                 output if billed is None else billed, _dollars(cost), raw=_kept(raw))  # fmt: skip
 
 
 def anthropic(raw: Mapping[str, Any]) -> Usage:
@@ -59,10 +58,8 @@ def responses(raw: Mapping[str, Any]) -> Usage:
     thinking = count(mapping(raw.get("output_tokens_details")).get("reasoning_tokens"))
     cached = count(mapping(raw.get("input_tokens_details")).get("cached_tokens"))
     billed = _minus(total, given)
-    cost = raw.get("cost")  # OpenRouter's
-    paid = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
-    return Usage(given, output, thinking, cached, output if billed is None or billed < 0 else billed, paid,
-                 raw=_kept(raw))  # fmt: skip
+    return Usage(given, output, thinking, cached, output if billed is None or billed < 0 else billed,
+                 _dollars(raw.get("cost")), raw=_kept(raw))  # fmt: skip
 
 
 def ollama(raw: Mapping[str, Any]) -> Usage:
@@ -76,6 +73,12 @@ def ollama(raw: Mapping[str, Any]) -> Usage:
 
 def _kept(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in raw.items() if shallow(value)}
+
+
+def _dollars(cost: object) -> float | None:
+    """What OpenRouter and Perplexity say was paid."""
+    good = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9
+    return float(cost) if good else None
 
 
 def _minus(total: int | None, part: int | None) -> int | None:

@@ -1,0 +1,186 @@
+"""The options that commands share: each declared once, alone or as a group that a command takes whole.
+
+Typer reads options off a command's signature; `spread` puts a group's fields there. Groups are named tuples, and
+annotations here no strings, because dataclasses and their evaluation would cost 7 ms of every start.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from promptlab.params import PARAMETERS, Parameter
+
+if TYPE_CHECKING:
+    from promptlab.cli.ask import Asked, Way
+    from promptlab.cli.output import Output
+    from promptlab.engine import Limits
+    from promptlab.providers.roster import Wanted
+
+Parameters = list[tuple[str, str]]  # name and text of each decoding parameter, as given
+
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", show_default=False,
+                    help="Any OpenAI-compatible server, for the targets of this command.")]  # fmt: skip
+PlainHttp = Annotated[bool, typer.Option("--plain-http", help="Reach --base-url by http:// though it is another "
+                                         "machine: everybody on the way can read it.")]  # fmt: skip
+RunNumber = Annotated[int | None, typer.Argument(help="A run's number; the last one without it.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+TextOrJson = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text or json.", show_default=False)]
+AnyFormat = Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text, md, json or jsonl.",
+                                               show_default=False)]  # fmt: skip
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
+
+
+class Asking(NamedTuple):
+    """What is asked besides the prompt, and whom."""
+
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", metavar="TARGET", show_default=False,
+                     help="ENDPOINT/MODEL, local, or local:FILE.gguf; repeat it for more; own settings: "
+                     "-m 'local?temperature=0.2'")] = None  # fmt: skip
+    base_url: BaseUrl = None
+    key_env: Annotated[str | None, typer.Option("--key-env", metavar="NAME", show_default=False,
+                       help="The environment variable with its key.")] = None  # fmt: skip
+    plain_http: PlainHttp = False
+    profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
+                       help="A profile's name or file.")] = None  # fmt: skip
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", show_default=False,
+                   help="A variable of the profile; repeat it for more.")] = None  # fmt: skip
+    system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
+                      help="System prompt.")] = None  # fmt: skip
+    file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
+                    help="A text file as context; repeat it for more.")] = None  # fmt: skip
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
+                      help="Any parameter; body.NAME=JSON for a field that only this server knows.")
+                      ] = None  # fmt: skip
+
+    def asked(self, prompt: str | None, parameters: Parameters, mode: str | None) -> "Asked":
+        from promptlab.cli.ask import Asked
+
+        return Asked(
+            prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,
+            self.file or [], self.option or [], parameters, "adapt" if mode is None else mode, self.plain_http,
+        )  # fmt: skip
+
+
+class Showing(NamedTuple):
+    """How a run is shown, whether it is sent now or out of the history."""
+
+    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", "-R", help="Don't show thinking traces.")] = False
+    usage: Annotated[bool, typer.Option("--usage", "-u", help="Show all token counts and the cost.")] = False
+    format: AnyFormat = None
+    plain: Annotated[bool, typer.Option("--plain", help="Append-only lines; nothing is repainted.")] = False
+    color: Color = "auto"
+    raw: Annotated[bool, typer.Option("--raw", help="Into a pipe or file: the answer's bytes as they came.")] = False
+
+    def output(self, *, quiet: bool = False) -> "Output":
+        """Raises UsageError for a word that is none of the known ones."""
+        from promptlab.cli.output import Output
+
+        return Output(self.format, self.plain, self.color, self.raw, self.hide_thinking, quiet, self.usage)
+
+
+class Sending(NamedTuple):
+    """How a plan is carried out, whatever stands in it."""
+
+    params: Annotated[str | None, typer.Option("--params", metavar="MODE", show_default=False,
+                      help="Where a model would not honour a parameter: adapt (the default) leaves out what it refuses "
+                      "and says so, strict stops before sending, force sends as asked.")] = None  # fmt: skip
+    env_file: Annotated[Path | None, typer.Option("--env-file", metavar="FILE", show_default=False,
+                        help="Read keys from a .env file too.")] = None  # fmt: skip
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing in the history.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print exactly what would be sent; send nothing.")] = False
+    offline: Annotated[bool, typer.Option("--offline", help="Don't fetch the embedded model's weights.")] = False
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Requests at once, in all.")] = 64
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", show_default=False,
+                       help="The most that one request may take.")] = None  # fmt: skip
+    timeout_first: Annotated[float, typer.Option("--timeout-first", min=0.1, metavar="SECONDS",
+                             help="The longest wait for the first sign of life.")] = 600.0  # fmt: skip
+    timeout_silence: Annotated[float, typer.Option("--timeout-silence", min=0.1, metavar="SECONDS",
+                               help="The longest silence after it.")] = 300.0  # fmt: skip
+    quiet: Quiet = False
+
+    def limits(self) -> "Limits":
+        from promptlab.engine import Limits
+
+        return Limits(jobs=self.jobs, first=self.timeout_first, silence=self.timeout_silence, total=self.timeout)
+
+    def way(self) -> "Way":
+        from promptlab.cli.ask import Way
+
+        return Way(not self.no_save, self.dry_run, self.offline, self.env_file)
+
+
+class Narrowing(NamedTuple):
+    """Which models are listed, and how."""
+
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", metavar="NAME", show_default=False,
+                        help="Only this endpoint's.")] = None  # fmt: skip
+    thinks: Annotated[bool, typer.Option("--thinks", help="Only those that think.")] = False
+    local: Annotated[bool, typer.Option("--local", help="Only those on this machine.")] = False
+    max_price: Annotated[float | None, typer.Option("--max-price", min=0, metavar="USD", show_default=False,
+                         help="The most per million tokens, in and out.")] = None  # fmt: skip
+    min_context: Annotated[str | None, typer.Option("--min-context", metavar="TOKENS", show_default=False,
+                           help="The least context: 32000, 128k, 1M.")] = None  # fmt: skip
+    refresh: Annotated[bool, typer.Option("--refresh", help="Wait for slow servers, up to 10 s, and keep their lists.")
+                       ] = False  # fmt: skip
+    format: AnyFormat = None
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False
+    color: Color = "auto"
+
+    def wanted(self, words: tuple[str, ...], *, all: bool) -> "Wanted":
+        """Raises UsageError for a context that is no number of tokens."""
+        from promptlab.cli.models import tokens
+        from promptlab.providers.roster import Wanted
+
+        least = tokens(self.min_context) if self.min_context else None
+        return Wanted(words, self.endpoint, self.thinks, self.local, self.max_price, least, all)
+
+
+def spread(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command an option for each field of the groups that it takes, and one for each declared decoding
+    parameter where it takes `parameters`; it is called with the groups filled."""
+    fill: dict[str, Callable[..., object]] = {}
+    options: dict[str, list[inspect.Parameter]] = {}
+    for argument in inspect.signature(command, eval_str=True).parameters.values():
+        if hasattr(argument.annotation, "_fields"):
+            fill[argument.name] = argument.annotation
+            options[argument.name] = list(_fields(argument.annotation))
+        elif argument.name == "parameters":
+            fill[argument.name] = _given
+            options[argument.name] = [_decoding(parameter) for parameter in PARAMETERS.values()]
+        else:
+            options[argument.name] = [argument]
+    seen = [option for group in options.values() for option in group]
+
+    def called(**arguments: object) -> int:
+        for name, group in fill.items():
+            arguments[name] = group(**{option.name: arguments.pop(option.name) for option in options[name]})
+        return command(**arguments)
+
+    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__signature__ = inspect.Signature(seen)  # type: ignore[attr-defined]
+    called.__annotations__ = {option.name: option.annotation for option in seen}
+    return called
+
+
+def _fields(group: type[NamedTuple]) -> Iterator[inspect.Parameter]:
+    for name, annotation in group.__annotations__.items():
+        yield _option(name, group._field_defaults[name], annotation)
+
+
+def _decoding(parameter: Parameter) -> inspect.Parameter:
+    """Its option takes a list: with a plain one, the last of two would win in silence."""
+    flags = [f"--{parameter.name.replace('_', '-')}", *([parameter.flag] if parameter.flag else [])]
+    text = f"{parameter.help} ({parameter.range_text()})"
+    info = typer.Option(*flags, help=text, metavar="VALUES", show_default=False)
+    return _option(parameter.name, None, Annotated[list[str] | None, info])
+
+
+def _option(name: str, default: object, annotation: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _given(**texts: list[str] | None) -> Parameters:
+    return [(name, text) for name, several in texts.items() for text in several or ()]
