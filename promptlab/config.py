@@ -13,7 +13,7 @@ from typing import Any
 from promptlab import document, knowledge
 from promptlab.document import Document
 from promptlab.errors import ConfigError, UsageError
-from promptlab.keys import KeyChain
+from promptlab.keys import PATIENCE, KeyChain
 from promptlab.knowledge import Knowledge
 from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
@@ -115,9 +115,12 @@ def _shipped(cache: Path) -> Document:
     return doc
 
 
-def keys(where: Places, dotenv: Path | None = None) -> KeyChain:
-    """Where keys are looked for."""
-    return KeyChain(where.config / "keys", environ=os.environ, dotenv=dotenv, ring=where.config / "keyring-names")
+def keys(
+    where: Places, dotenv: Path | None = None, *, file: Path | None = None, patience: float = PATIENCE
+) -> KeyChain:  # fmt: skip
+    """Where keys are looked for; `file` in place of our own one, `patience` in seconds for the system's keyring."""
+    ring = where.config / "keyring-names"
+    return KeyChain(file or where.config / "keys", environ=os.environ, dotenv=dotenv, ring=ring, patience=patience)
 
 
 def _section(doc: Document, name: str) -> dict[str, Any]:

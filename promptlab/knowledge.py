@@ -82,6 +82,8 @@ class Family:
     trace: dict[str, Value] | None = None
     role: str | None = None
     against: tuple[str, ...] | None = None
+    sections: Literal["markdown", "xml"] | None = None
+    order: tuple[str, ...] | None = None
     recommended: tuple[dict[str, Value], ...] | None = None
     parameters: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
     source: tuple[str, ...] = ()
@@ -412,15 +414,17 @@ def _leaf(fragment: Value) -> Value:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 _WORDS: tuple[Word, ...] = get_args(Word)
-_FAMILY = ("match", "at", "dialect", "thinking", "thinks", "effort", "trace", "role", "against", "recommended",
-           "parameters", "source")  # fmt: skip
+_FAMILY = ("match", "at", "dialect", "thinking", "thinks", "effort", "trace", "role", "against", "sections", "order",
+           "recommended", "parameters", "source")  # fmt: skip
 _RULE = ("verdict", "when", "range", "only", "default", "note")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "thinking": get_args(Trace),
     "thinks": get_args(Thinks),
     "role": ("developer", "system", "user"),
+    "sections": ("markdown", "xml"),
 }
 _AGAINST = ("system", "examples", "steps")
+_PARTS = ("role", "goal", "format", "rules", "steps", "examples", "context")
 SECTIONS = ("sources", "efforts", "families", "retired")
 
 
@@ -479,13 +483,15 @@ def _family(doc: Document, number: int, entry: object) -> Family:
     place = ("families", number)
     entry = _only(doc, entry, _FAMILY, *place)
     found: dict[str, Any] = {}
-    for key in ("match", "at", "dialect", "against", "source"):
+    for key in ("match", "at", "dialect", "against", "order", "source"):
         if key in entry:
             found[key] = _texts(doc, entry[key], *place, key) if entry[key] != [] else ()
     if "match" in found:
         found["match"] = tuple(pattern.lower() for pattern in found["match"])
     for word in found.get("against", ()):
         _one_of(doc, word, _AGAINST, *place, "against")
+    for word in found.get("order", ()):
+        _one_of(doc, word, _PARTS, *place, "order")
     for key, known in _CHOICES.items():
         if key in entry:
             found[key] = _one_of(doc, entry[key], known, *place, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from promptlab.errors import UsageError
@@ -27,6 +27,9 @@ class Target:
     model: str
     axes: dict[str, list[Value]] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+
+
+Messages = Callable[[Target, Mapping[str, Value]], tuple[Message, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +108,18 @@ def _tags(value: str) -> str:
 
 
 def expand(
-    targets: Iterable[Target], axes: Mapping[str, list[Value]], messages: tuple[Message, ...], *,
+    targets: Iterable[Target], axes: Mapping[str, list[Value]], messages: Messages, *,
     prompt: str, profile: str | None = None, base_url: str | None = None, key_name: str | None = None,
-    defaults: Mapping[str, Value] | None = None, mode: Mode = "adapt", plain_http: bool = False,
+    defaults: Mapping[str, list[Value]] | None = None, mode: Mode = "adapt", plain_http: bool = False,
 ) -> Plan:  # fmt: skip
     """Targets × axes as cells, in the order written. A target's own value wins over the command's, and the
-    command's over the profile's `defaults`."""
+    command's over the profile's `defaults`. `messages` gives what a target gets at one point of the axes."""
     drafts: list[tuple[Target, dict[str, Value]]] = []
     for target in targets:
-        own: dict[str, list[Value]] = {name: [value] for name, value in (defaults or {}).items()}
-        drafts += [(target, point) for point in points({**own, **axes, **target.axes})]
+        drafts += [(target, point) for point in points({**(defaults or {}), **axes, **target.axes})]
     everywhere = _shared([point for _, point in drafts])
     cells = tuple(
-        Cell(index, target.text, target.endpoint, Request(target.model, messages, point),
+        Cell(index, target.text, target.endpoint, Request(target.model, messages(target, point), point),
              {name: value for name, value in point.items() if name not in everywhere}, target.options)
         for index, (target, point) in enumerate(drafts)
     )  # fmt: skip

@@ -27,7 +27,9 @@ import pytest
 from keyring.backends import fail
 
 from promptlab.cli import doctor as command
-from promptlab.cli.doctor import Check, colours, doctor, examine, measure
+from promptlab.cli.check import Check, Work, print_checks
+from promptlab.cli.doctor import doctor, examine
+from promptlab.cli.terminal import colours, measure
 from promptlab.errors import UsageError
 from promptlab.providers.weights import DEFAULT
 from promptlab.render.wrap import width
@@ -271,7 +273,7 @@ def test_signs_that_the_encoding_has_not_are_ascii(tmp_path: Path) -> None:
 def test_lines_of_any_text_line_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checks = [Check("keys", "实验室", "ok", "one"), Check("keys", "lab", "broken", "two", "mend it"),
               Check("servers", "\x1b[2Jx", "warn", "three\nfour \u202e", "fix")]  # fmt: skip
-    command._print(checks, "never")
+    print_checks(checks, "never")
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\u202e" not in out
     lines = out.splitlines()
@@ -590,10 +592,10 @@ def test_a_check_that_fails_or_takes_for_ever_is_a_check_too() -> None:
         yield Check("servers", "one", "ok", "here")
         held.wait(PATIENCE)
 
-    work = command._Work("keys", fails)
+    work = Work("keys", fails)
     assert [(c.name, c.state) for c in work.checks(time.monotonic() + 5)] == [("set", "ok"), ("", "broken")]
     assert KEY not in str([asdict(check) for check in work.checks(0)])
-    late = command._Work("servers", hangs)
+    late = Work("servers", hangs)
     assert [c.state for c in late.checks(time.monotonic() + 0.1)] == ["ok", "warn"]
     held.set()
 

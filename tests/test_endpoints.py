@@ -19,7 +19,9 @@ from keyring.backends import fail
 from promptlab import config, document
 from promptlab.cli import complain
 from promptlab.cli import endpoints as command
-from promptlab.cli.endpoints import Uneditable, Wanted, edit, parse_address, put, take
+from promptlab.cli.address import parse_address
+from promptlab.cli.endpoints import Wanted
+from promptlab.cli.entries import Uneditable, edit, own_entries, put, take
 from promptlab.config import Places
 from promptlab.errors import LabError, UsageError
 from promptlab.keys import KeyChain
@@ -108,7 +110,7 @@ def add(places: Places, said: Said) -> Callable[..., Said]:
 
 
 def entry(places: Places, name: str) -> Any:
-    return command.own_entries(places)[name]
+    return own_entries(places)[name]
 
 
 # What is recognised --------------------------------------------------------------------------------------------------
@@ -441,7 +443,7 @@ def test_a_name_that_could_not_be_used_is_refused(name: str, places: Places, add
 def test_a_name_is_a_name_whatever_yaml_thinks(name: str, places: Places, add: Callable[..., Said]) -> None:
     assert add(name, "http://127.0.0.1:1/v1", tries=False).code == 0
     assert name in config.settings(places).endpoints
-    assert command.remove(name, places) == 0 and command.own_entries(places) == {}
+    assert command.remove(name, places) == 0 and own_entries(places) == {}
 
 
 def test_a_name_that_is_taken_is_refused_unless_it_is_to_be_replaced(places: Places, add: Callable[..., Said]) -> None:
@@ -501,9 +503,7 @@ def test_only_the_entry_goes_with_its_own_comments(places: Places, said: Said) -
     assert "still pointing at it: @all, fast" in done.err and "stays: # 实验室的机器：别动" in done.err
     command.remove("home", places)
     text = places.settings.read_text()
-    assert command.own_entries(places) == {} and all(
-        line in text for line in ("# 我的设置", "# what to ask", "# 实验室")
-    )
+    assert own_entries(places) == {} and all(line in text for line in ("# 我的设置", "# what to ask", "# 实验室"))
 
 
 ENTRY: dict[str, object] = {"base_url": "http://127.0.0.1:1/v1", "key": ["A", "B"], "local": True, "slots": 4,
@@ -532,16 +532,16 @@ TEXTS = {
 def test_an_entry_comes_and_goes_in_any_way_to_write(name: str, places: Places) -> None:
     text = TEXTS[name]
     written(places, text)
-    before = command.own_entries(places)
+    before = own_entries(places)
     edit(places, lambda text: put(text, "新", ENTRY), lambda own: own | {"新": ENTRY})
-    assert command.own_entries(places) == before | {"新": ENTRY}
+    assert own_entries(places) == before | {"新": ENTRY}
     now = places.settings.read_bytes().decode()
     for line in text.splitlines():
         assert line.replace(" ~", "").replace(" {}", "").strip() in now
     assert now.count("\r\n") in (0, now.count("\n")) and now.startswith("\ufeff") is text.startswith("\ufeff")
     edit(places, lambda text: take(text, "新"), lambda own: {key: own[key] for key in own if key != "新"})
     again = places.settings.read_bytes().decode()
-    assert command.own_entries(places) == before
+    assert own_entries(places) == before
     if before:
         assert again == text if text.endswith("\n") else again == text + "\n"
 

@@ -216,7 +216,7 @@ def _costing(cell: Cell, said: Transcript) -> Cost:
 def _written(pieces: list[str], renderer: str) -> str:
     out = io.StringIO()
     run = Run(1, "2026-11-22T00:00:00Z", expand([parse_target(f"a/{NAME}"), parse_target("b/x")], {},
-              (Message("user", PAYLOAD),), prompt=PAYLOAD, profile=PAYLOAD))  # fmt: skip
+              lambda target, asked: (Message("user", PAYLOAD),), prompt=PAYLOAD, profile=PAYLOAD))  # fmt: skip
     notes = Notes(run.plan, out, _costing, usage=True)
     if renderer == "panes":
         console = Console(file=out, force_terminal=True, width=80, height=24, markup=False, highlight=False,

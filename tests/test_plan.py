@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from promptlab.errors import UsageError
@@ -12,8 +14,14 @@ from promptlab.request import Message
 SAID = (Message("user", "hi"),)
 
 
-def plan(*targets: str, axes: dict[str, list[Value]] | None = None, defaults: dict[str, Value] | None = None) -> Plan:
-    return expand(map(parse_target, targets), axes or {}, SAID, prompt="hi", defaults=defaults)
+def said(target: Target, asked: Mapping[str, Value]) -> tuple[Message, ...]:
+    return SAID
+
+
+def plan(
+    *targets: str, axes: dict[str, list[Value]] | None = None, defaults: dict[str, list[Value]] | None = None
+) -> Plan:
+    return expand(map(parse_target, targets), axes or {}, said, prompt="hi", defaults=defaults)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_cells_come_in_the_order_written() -> None:
 def test_the_target_wins_over_the_command_and_the_command_over_the_profile() -> None:
     found = plan(
         "a/x?temperature=1", "b/y", "c/z?temperature=default",
-        axes={"temperature": [0.5]}, defaults={"temperature": 0.1, "seed": 3, "top_p": 0.9},
+        axes={"temperature": [0.5]}, defaults={"temperature": [0.1], "seed": [3], "top_p": [0.9]},
     )  # fmt: skip
     assert [cell.request.parameters for cell in found.cells] == [
         {"temperature": 1.0, "seed": 3, "top_p": 0.9},
@@ -110,5 +118,5 @@ def test_the_same_target_twice_is_two_cells() -> None:
 
 
 def test_a_plan_keeps_where_it_comes_from() -> None:
-    found = expand([parse_target("a/x")], {}, SAID, prompt="hi", profile="p", base_url="http://h/v1", key_name="K")
+    found = expand([parse_target("a/x")], {}, said, prompt="hi", profile="p", base_url="http://h/v1", key_name="K")
     assert (found.prompt, found.profile, found.base_url, found.key_name) == ("hi", "p", "http://h/v1", "K")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from promptlab.config import shipped_profiles
 from promptlab.errors import ProfileError, UsageError
-from promptlab.profile import Profile, compose, find, read
+from promptlab.profile import Profile, Variable, find, read
+from promptlab.profile.compose import arrange, prepare
 from promptlab.request import Message
+
+
+def compose(prompt: str, **more: Any) -> tuple[Message, ...]:
+    """The messages for a model of which nothing is known."""
+    return arrange(prepare(prompt, **more))
+
 
 WHOLE = """\
 name: poet
@@ -54,8 +62,8 @@ def test_every_part_is_read(tmp_path: Path) -> None:
     assert (found.name, found.description, found.role) == ("poet", "writes", "You are a poet.")
     assert (found.goal, found.format) == ("Write about {{subject}}.", "Four lines.\nNo title.")
     assert (found.rules, found.context) == (("Rhyme.", "One image: kept."), "The day is {{day}}.")
-    assert found.variables == {"subject": "snow", "day": None}
-    assert found.parameters == {"temperature": 1.1, "stop": ["END"]}
+    assert found.variables == {"subject": Variable("snow"), "day": Variable(None)}
+    assert found.parameters == {"temperature": [1.1], "stop": [["END"]]}
 
 
 def test_the_four_parts_are_rendered(tmp_path: Path) -> None:
@@ -139,7 +147,7 @@ def test_jinja_can_choose_and_repeat(tmp_path: Path) -> None:
     ],
 )
 def test_a_template_can_not_get_out_nor_bring_us_down(tmp_path: Path, template: str) -> None:
-    found = Profile("p", tmp_path / "p.yaml", goal=template, variables={"v": "x"})
+    found = Profile("p", tmp_path / "p.yaml", goal=template, variables={"v": Variable("x")})
     with pytest.raises(ProfileError) as caught:
         compose("", profile=found)
     assert "p.yaml: goal: " in caught.value.message and "\n" not in caught.value.message
@@ -158,10 +166,17 @@ def test_a_template_can_not_get_out_nor_bring_us_down(tmp_path: Path, template: 
         ("goal: x\nvariables: [a]\n", ["line 2", "variables must be names"]),
         ("goal: x\nvariables:\n  my place: b\n", ["line 3", "'my place'"]),
         ("goal: x\nvariables:\n  a: [b]\n", ["line 3", "'a'"]),
+        ("goal: x\nvariables:\n  a: {tpye: text}\n", ["line 3", "'tpye'", "'type'"]),
+        ("goal: x\nvariables:\n  a: {choices: [b, c], default: d}\n", ["line 3", "'d'", "b, c"]),
+        ("goal: x\nvariables:\n  a: {type: integer, default: 1.5}\n", ["line 3", "'1.5'", "whole"]),
+        ("goal: x\nkind: chatty\n", ["line 2", "'chatty'", "'chat'"]),
+        ("goal: x\nexamples: [{input: a}]\n", ["line 2", "an input and an output"]),
+        ("goal: x\nchat_only: [stepz]\n", ["line 2", "'stepz'", "'steps'"]),
+        ("goal: x\ncontext: {fils: [a]}\n", ["line 2", "'fils'", "'files'"]),
         ("goal: x\nparameters: 1\n", ["line 2", "parameters must be names"]),
         ("goal: x\nparameters:\n  temprature: 1\n", ["line 3", "'temprature'", "'temperature'"]),
         ("goal: x\nparameters:\n  temperature: 9\n", ["line 3", "'9'", "from 0 to 5"]),
-        ("goal: x\nparameters:\n  temperature: [1]\n", ["line 3", "a number"]),
+        ("goal: x\nparameters:\n  temperature: [[1]]\n", ["line 3", "a number"]),
         ("goal: x\ngoal: y\n", ["line 2", "twice"]),
         ("goal: x\n role: y\n", ["line 2"]),
         ("goal: !!python/name:os.system\n", ["line 1", "tag"]),
@@ -212,7 +227,7 @@ def test_there_are_shipped_profiles() -> None:
 def test_every_shipped_profile_reads_and_renders(path: Path) -> None:
     found = read(path)
     assert found.description and found.name == path.stem
-    given = {name: "雪" for name, default in found.variables.items() if default is None}
+    given = {name: "雪" for name, one in found.variables.items() if one.default is None}
     said = compose("the text", profile=found, variables=given)
     assert [message.role for message in said] == ["system", "user"]
     assert "{{" not in said[0].text and "# Goal\n" in said[0].text and "# Format\n" in said[0].text
@@ -227,4 +242,4 @@ def test_words_stay_as_they_were_typed(tmp_path: Path) -> None:
     )
     profile = read(file)
     assert (profile.goal, profile.format, profile.rules) == ("yes", "1.10", ("010", "12:30", "no"))
-    assert profile.variables == {"a": "0x10", "b": None} and profile.context == ""
+    assert profile.variables == {"a": Variable("0x10"), "b": Variable(None)} and profile.context == ""

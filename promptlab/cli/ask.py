@@ -8,13 +8,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from promptlab import config
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
-from promptlab.cli.inputs import check_argument, file_text, stdin_text
+from promptlab.cli.inputs import ask_for, check_argument, file_text, stdin_text
 from promptlab.cli.output import Output, tick
 from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.config import Settings
@@ -24,15 +24,16 @@ from promptlab.events import Cancelled, Ending, Failed, Finished, Learned, Stamp
 from promptlab.keys import KeyChain
 from promptlab.knowledge import MODES, Finding, Knowledge, Mode, Retired, not_honoured
 from promptlab.metrics import Cost, cost
-from promptlab.params import parse_options, show, split_option
+from promptlab.params import Value, parse_options, show, split_option
 from promptlab.plan import Cell, Plan, Run, Target, expand, parse_target
-from promptlab.profile import Profile, compose, find, read
+from promptlab.profile import Profile, find, read
+from promptlab.profile.compose import Filled, Shape, arrange, gather, prepare, shape_of, unset
 from promptlab.providers import Provider, catalog, prices
 from promptlab.providers.catalog import Endpoint, Secret
 from promptlab.providers.registry import Registry, facts_of
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
-from promptlab.request import LOCAL, State, Word
+from promptlab.request import LOCAL, Message, State, Word
 from promptlab.store import FLUSH, Store, now
 from promptlab.transcript import Transcript
 
@@ -53,6 +54,8 @@ class Asked:
     parameters: list[tuple[str, str]]
     mode: str = "adapt"
     plain_http: bool = False
+    cot: bool = False
+    allow_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +77,58 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
 def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
     """The plan behind the arguments. Reads stdin, files and the profile. Raises UsageError."""
     mode = check_mode(asked.mode)
-    targets = [_target(text, asked.base_url) for text in named(asked.models or [LOCAL], settings)]
-    axes = parse_options([*asked.parameters, *map(split_option, asked.options)])
     profile: Profile | None = None
     if asked.profile is not None:
-        profile = read(find(asked.profile, places.profiles))
+        profile = read(find(asked.profile, places.profiles), places.profiles)
     elif asked.variables:
         raise UsageError("--var fills a profile's variables, and there is no profile", "add -p NAME")
+    models = asked.models or (list(profile.targets) if profile and profile.targets else [LOCAL])
+    targets = [_target(text, asked.base_url) for text in named(models, settings)]
+    axes = parse_options([*asked.parameters, *map(split_option, asked.options)])
+    filled = _filled(asked, profile)
+    forms = _Forms(filled, targets, settings, asked)
+    plan = expand(
+        targets, axes, forms, prompt=check_argument(asked.prompt or "", "the prompt"),
+        profile=profile.name if profile else None, base_url=asked.base_url, key_name=asked.key_env,
+        defaults=profile.parameters if profile else None, mode=mode, plain_http=asked.plain_http,
+    )  # fmt: skip
+    return plan if plan.prompt else replace(plan, prompt=plan.cells[0].request.messages[-1].text)
+
+
+def _filled(asked: Asked, profile: Profile | None) -> Filled:
+    """The prompt with its blanks filled; a variable without a value is asked for on a terminal."""
     variables = dict(map(split_option, asked.variables))
     context = [(name, file_text(name)) for name in asked.files]
     if piped := stdin_text():
         context.append(("stdin", piped))
-    prompt = check_argument(asked.prompt or "", "the prompt")
+    if profile is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        for name in unset(profile, variables):
+            variables[name] = ask_for(name, profile.variables[name])
+    files = gather(profile, anywhere=asked.allow_files) if profile else []
     system = check_argument(asked.system or "", "the system prompt")
-    messages = compose(prompt, profile=profile, system=system, context=context, variables=variables)
-    return expand(
-        targets, axes, messages, prompt=prompt or messages[-1].text, profile=profile.name if profile else None,
-        base_url=asked.base_url, key_name=asked.key_env, defaults=profile.parameters if profile else None,
-        mode=mode, plain_http=asked.plain_http,
-    )  # fmt: skip
+    prompt = check_argument(asked.prompt or "", "the prompt")
+    return prepare(prompt, profile=profile, system=system, context=context, variables=variables, files=files)
+
+
+class _Forms:
+    """The messages that each target gets: the form that suits its model, made once for each form."""
+
+    def __init__(self, filled: Filled, targets: Sequence[Target], settings: Settings, asked: Asked) -> None:
+        self._filled, self._cot, self._settings = filled, asked.cot, settings
+        self._endpoints = {
+            target.endpoint: catalog.resolve(
+                target.endpoint, settings.endpoints, base_url=None if target.endpoint == LOCAL else asked.base_url,
+                plain_http=asked.plain_http,
+            )
+            for target in targets
+        }  # fmt: skip
+        self._made: dict[Shape, tuple[Message, ...]] = {}
+
+    def __call__(self, target: Target, asked: Mapping[str, Value]) -> tuple[Message, ...]:
+        shape = shape_of(facts_of(self._settings.knowledge, self._endpoints[target.endpoint], target.model), asked)
+        if shape not in self._made:
+            self._made[shape] = arrange(self._filled, shape, cot=self._cot)
+        return self._made[shape]
 
 
 def check_mode(word: str) -> Mode:

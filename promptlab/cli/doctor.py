@@ -3,7 +3,6 @@ and nobody is asked but the servers on this machine and the user's own."""
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import platform
@@ -12,55 +11,33 @@ import shutil
 import stat
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from promptlab import __version__, config, document
-from promptlab.cli.board import Paper
-from promptlab.cli.endpoints import described, probe
+from promptlab.cli.check import Check, State, Work, print_checks, without_keys
+from promptlab.cli.terminal import check_terminal
+from promptlab.cli.trial import described, probe
 from promptlab.config import Places, Settings
 from promptlab.errors import LabError, UsageError, nearest
 from promptlab.keys import Key, KeyChain
 from promptlab.knowledge import Knowledge
 from promptlab.providers.catalog import Endpoint
 from promptlab.providers.discovery import Server
-from promptlab.providers.fault import without_key
-from promptlab.render.sanitise import clean_line
-from promptlab.render.wrap import pad, width, wrap_line
 from promptlab.request import LOCAL
 
-State = Literal["ok", "warn", "broken", "skipped"]
-
-ANSWER = 0.2  # seconds for a terminal to say where its cursor is
 _MOST, _MOST_SERVERS = 1.7, 0.9  # seconds for everything, and of it for the servers, who are asked alone: see `examine`
 _KEYRING = 0.7  # seconds, twice at most
 _HASHING, _LOADING = 0.8, 1.2  # seconds for the weights' SHA-256, and for llama.cpp to load
 _LITTLE = 200 << 20  # bytes left on a disk
 _SMALL = 20 << 20  # bytes of a history that is read through
+_IN_USE = 0.2  # seconds for a history that somebody else writes to
 _CONTEXT = 8192  # tokens for each answer of the embedded model
-_NARROW = 40  # columns; a pane wants 38
-_SNOW = "雪"
 _NOWHERE = Path(os.devnull, "none")  # a folder that nobody can make, for those that have none
 _NO_FILE = Path(f"{os.devnull}.none")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at; `fix` says what to do where it is not well."""
-
-    group: str
-    name: str
-    state: State
-    detail: str
-    fix: str = ""
-
-
-Job = Callable[[], Iterable[Check]]
 
 
 def doctor(format: str | None = None, color: str = "auto") -> int:
@@ -71,7 +48,7 @@ def doctor(format: str | None = None, color: str = "auto") -> int:
     if format == "json":
         sys.stdout.write(json.dumps([asdict(check) for check in checks], ensure_ascii=True) + "\n")
     else:
-        _print(checks, color)
+        print_checks(checks, color)
     return 1 if any(check.state == "broken" for check in checks) else 0
 
 
@@ -81,56 +58,20 @@ def examine(*, measures: bool = True) -> list[Check]:
     places, no_home = _places()
     settings, config_check = _settings(places)
     own = [endpoint for endpoint in settings.endpoints.values() if endpoint.name in settings.own]
-    library = _Work("local model", lambda: [_library()])
+    library = Work("local model", lambda: [_library()])
     # The servers have 0.3 s: whatever else computes here at that time would be taken for their silence.
-    servers = _Work("servers", lambda: _servers(places, own))
-    terminal = _Work("terminal", lambda: _terminal(os.environ, measures), here=True)
+    servers = Work("servers", lambda: _servers(places, own))
+    terminal = Work("terminal", lambda: check_terminal(os.environ, measures), here=True)
     servers.wait(began + _MOST_SERVERS)
-    folders = _Work("folders", lambda: no_home or _folders(places))
-    keys = _Work("keys", lambda: _keys(places, settings, own))
-    local = _Work("local model", lambda: _model(places, settings))
-    versions = _Work("versions", _versions)
+    folders = Work("folders", lambda: no_home or _folders(places))
+    keys = Work("keys", lambda: _keys(places, settings, own))
+    local = Work("local model", lambda: _model(places, settings))
+    versions = Work("versions", _versions)
     work = (terminal, folders, keys, servers, local, library)
     found = [check for one in work for check in one.checks(began + _MOST)]
     found += [config_check, *versions.checks(began + _MOST)]
     hidden = [os.environ[name] for e in settings.endpoints.values() for name in e.keys if os.environ.get(name)]
-    return [_without(check, hidden) for check in found]
-
-
-class _Work:
-    """The checks of one group, made in a thread of their own, or here; what goes wrong in it is a check too."""
-
-    def __init__(self, group: str, job: Job, *, here: bool = False) -> None:
-        self._group, self._job = group, job
-        self._found: list[Check] = []
-        # A daemon: a keyring or a disk that hangs must not hold up the end.
-        self._thread = threading.Thread(target=self._run, name=group, daemon=True)
-        if here:
-            self._run()
-        else:
-            self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for check in self._job():
-                self._found.append(check)
-        except LabError as error:
-            self._found.append(Check(self._group, "", "broken", error.message, error.hint))
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            self._found.append(Check(self._group, "", "broken", f"{where}{error.strerror or error}"))
-        except Exception as error:
-            what = f"this check itself failed ({type(error).__name__})"
-            self._found.append(Check(self._group, "", "broken", what, "it is a fault of promptlab: report it"))
-
-    def wait(self, until: float) -> None:
-        if self._thread.ident:
-            self._thread.join(max(0.0, until - time.monotonic()))
-
-    def checks(self, until: float) -> list[Check]:
-        self.wait(until)
-        late = [Check(self._group, "", "warn", "it took too long to find out", "run it again")]
-        return list(self._found) + (late if self._thread.is_alive() else [])
+    return [without_keys(check, hidden) for check in found]
 
 
 def _places() -> tuple[Places, list[Check]]:
@@ -142,115 +83,6 @@ def _places() -> tuple[Places, list[Check]]:
         return Places(_NOWHERE, _NOWHERE, _NOWHERE), [
             Check("folders", "home", "broken", "no home folder is known", fix)
         ]
-
-
-# The terminal ------------------------------------------------------------------------------------------------------
-
-
-def _terminal(environ: Mapping[str, str], measures: bool) -> Iterator[Check]:
-    yield _screen(environ)
-    encoding = sys.stdout.encoding or "ascii"
-    if _can_show(_SNOW, encoding):
-        yield Check("terminal", "text", "ok", codecs.lookup(encoding).name.upper())
-    else:
-        fix = "choose a UTF-8 locale: export LC_ALL=C.UTF-8"
-        yield Check("terminal", "text", "warn", f"{encoding} has no Chinese, and no signs beyond it", fix)
-    yield _wide(environ, measures and _can_show(_SNOW, encoding))
-
-
-def _screen(environ: Mapping[str, str]) -> Check:
-    if not sys.stdout.isatty():
-        return Check("terminal", "screen", "skipped", "the output is no terminal")
-    columns, lines = os.get_terminal_size(sys.stdout.fileno())
-    term = environ.get("TERM", "")
-    size = f"{columns}x{lines}" if columns and lines else "of unknown size"
-    said = f"{size}, {term or 'no TERM'}, {colours(environ)}"
-    if term in ("", "dumb") and sys.platform != "win32":
-        return Check("terminal", "screen", "warn", f"{said}: lines are printed, no panes are painted",
-                     "export TERM=xterm-256color, if it can do that")  # fmt: skip
-    if 0 < columns < _NARROW:
-        return Check("terminal", "screen", "warn", f"{said}: a pane wants {_NARROW} columns", "widen the window")
-    return Check("terminal", "screen", "ok", said)
-
-
-def colours(environ: Mapping[str, str]) -> str:
-    """How many colours a terminal has, by what is usual (https://no-color.org, https://github.com/termstandard)."""
-    term = environ.get("TERM", "")
-    if environ.get("NO_COLOR"):
-        return "no colours (NO_COLOR)"
-    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environ.get("WT_SESSION") or "direct" in term:
-        return "16 million colours"
-    return "no colours" if term in ("", "dumb") else "256 colours" if "256color" in term else "16 colours"
-
-
-def _can_show(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def _wide(environ: Mapping[str, str], measures: bool) -> Check:
-    """Whether the terminal gives 雪 the two cells that are counted for it."""
-
-    def skipped(why: str) -> Check:
-        return Check("terminal", "width", "skipped", f"{_SNOW} was not measured: {why}")
-
-    if not sys.stdout.isatty():
-        return skipped("the output is no terminal")
-    if not measures or environ.get("TERM") in (None, "", "dumb"):
-        return skipped("this terminal may not be written to" if not measures else "TERM names no terminal that answers")
-    if sys.platform == "win32":
-        return skipped("not possible on Windows")
-    descriptor = sys.stdout.fileno()
-    with suppress(OSError):  # no terminal of ours: then nobody stops us either
-        if os.tcgetpgrp(descriptor) != os.getpgrp():
-            return skipped("promptlab runs in the background")
-    try:
-        sys.stdout.flush()
-        cells = measure(_SNOW, descriptor)
-    except OSError as error:
-        return skipped(f"the terminal can't be asked ({error.strerror})")
-    if cells is None:
-        return skipped(f"the terminal did not say where its cursor is, in {ANSWER:g} s")
-    if cells != 2:
-        what = (
-            f"{_SNOW} takes {cells} column{'s' if cells != 1 else ''} here where 2 are counted: panes will be crooked"
-        )
-        return Check(
-            "terminal", "width", "warn", what, "choose a terminal, or a setting of it, with wide CJK characters"
-        )
-    return Check("terminal", "width", "ok", f"{_SNOW} takes 2 columns")
-
-
-def measure(text: str, descriptor: int, limit: float = ANSWER) -> int | None:
-    """The cells that a terminal gives a text, by where its cursor then is (CSI 6n); None where it does not say so
-    within `limit` seconds. The line is blank afterwards. Raises OSError where it can't be asked."""
-    import re
-    import select
-    import termios
-
-    try:
-        before = termios.tcgetattr(descriptor)
-        quiet = [*before[:3], before[3] & ~(termios.ICANON | termios.ECHO), *before[4:]]
-        termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
-    except termios.error as error:  # which is no OSError
-        raise OSError(*error.args) from None
-    said, found = b"", None
-    try:
-        os.write(descriptor, b"\r" + text.encode() + b"\x1b[6n")
-        deadline = time.monotonic() + limit
-        while (left := deadline - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
-            said = (said + os.read(descriptor, 256))[-4096:]
-            if found := re.search(rb"\x1b\[\d{1,4};(\d{1,4})R", said):
-                return int(found[1]) - 1
-        return None
-    finally:
-        os.write(descriptor, b"\r" + b" " * 2 * len(text) + b"\r")
-        if not found:  # or a late answer stands in the shell's next line
-            termios.tcflush(descriptor, termios.TCIFLUSH)
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 # Folders, history, config.yaml -------------------------------------------------------------------------------------
@@ -298,7 +130,7 @@ def _history(path: Path) -> Check:
             return Check("folders", "history", "broken", f"{path} is no file", "move it away: a new history is begun")
         # Without a log nobody is writing; `immutable` then spares the files that even a reader leaves behind.
         way = "mode=ro" if os.path.lexists(f"{path}-wal") else "immutable=1"
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True, timeout=ANSWER)) as db:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True, timeout=_IN_USE)) as db:
             [version] = db.execute("PRAGMA user_version").fetchone()
             [runs] = db.execute("SELECT count(*) FROM runs").fetchone() if version else [0]
             [sound] = db.execute("PRAGMA quick_check(1)").fetchone() if status.st_size < _SMALL else ["ok"]
@@ -368,9 +200,9 @@ def _keys(places: Places, settings: Settings, own: Sequence[Endpoint]) -> Iterat
 
 
 def _chain(places: Places, *, file: bool = True) -> KeyChain:
-    """As `config.keys` has it, but for how long a keyring is waited for. `file`: our own file is read."""
-    kept = places.config / "keys" if file and places.config != _NOWHERE else _NO_FILE
-    return KeyChain(kept, environ=os.environ, ring=places.config / "keyring-names", patience=_KEYRING)
+    """The user's keys, with less patience for a keyring than elsewhere. `file`: our own file is read."""
+    reads = file and places.config != _NOWHERE
+    return config.keys(places, file=None if reads else _NO_FILE, patience=_KEYRING)
 
 
 def _keyring(problem: str) -> Check:
@@ -406,10 +238,10 @@ def _servers(places: Places, own: Sequence[Endpoint]) -> Iterator[Check]:
     servers = asyncio.run(look(together(probes, usual_local(os.environ))))
     hidden = [key.value for key in keys.values() if key]
     if there := [f"{server.name} ({described(server)})" for server in servers if server.state == "answers"]:
-        yield _without(Check("servers", "answering", "ok", ", ".join(there)), hidden)
+        yield without_keys(Check("servers", "answering", "ok", ", ".join(there)), hidden)
     for server in servers:
         if check := _usual(server) if server.usual else _configured(server, keys[server.name]):
-            yield _without(check, hidden)
+            yield without_keys(check, hidden)
     if gone := [server.name for server in servers if server.usual and server.state in _GONE]:
         yield Check("servers", "not running", "skipped", ", ".join(gone))
 
@@ -541,59 +373,6 @@ def _versions() -> Iterator[Check]:
     yield Check("versions", "promptlab", "ok", ", ".join([*found, f"SQLite {sqlite3.sqlite_version}"]))
     if missing:
         yield Check("versions", "missing", "broken", f"not installed: {', '.join(missing)}", "reinstall promptlab-tui")
-
-
-# The screen --------------------------------------------------------------------------------------------------------
-
-_MARKS: dict[State, tuple[str, str]] = {
-    "ok": ("✓", "green"), "warn": ("!", "yellow"), "broken": ("✗", "bold red"), "skipped": ("–", "dim"),
-}  # fmt: skip
-_ASCII = {"✓": "+", "✗": "x", "–": "-", "→": "->", "…": "..."}
-
-
-def _print(checks: Sequence[Check], color: str) -> None:
-    paper = Paper(sys.stdout, color)
-    encoding = sys.stdout.encoding or "ascii"
-    names, groups = ([width(getattr(check, what)) for check in checks] for what in ("name", "group"))
-    left, middle = max(groups) + 1, min(14, max(names)) + 1
-    cells = max(30, paper.width - left - 2 - middle) if paper.width else None
-    group = ""
-    for check in checks:
-        mark, style = _MARKS[check.state]
-        lines = _wrapped(check.detail.replace(f"{os.environ.get('HOME') or '~'}/", "~/"), cells)
-        head = f"{pad(check.group if check.group != group else '', left)}"
-        group = check.group
-        paper.write([(head, "bold"), (_shown(mark, encoding), style),
-                     (_shown(f" {pad(clean_line(check.name), middle)}{lines[0]}", encoding), "")])  # fmt: skip
-        fix = _wrapped(f"→ {check.fix}", cells) if check.fix and check.state != "ok" else []
-        for line in [*lines[1:], *fix]:
-            paper.write([(_shown(" " * (left + 2 + middle) + line, encoding), "")])
-    paper.write([(_shown(_summary(checks), encoding), "bold")])
-    paper.flush()
-
-
-def _wrapped(text: str, cells: int | None) -> list[str]:
-    return wrap_line(clean_line(text), cells) if cells else [clean_line(text)]
-
-
-def _shown(text: str, encoding: str) -> str:
-    """The text with what the encoding has no room for in ASCII."""
-    for sign, plain in _ASCII.items():
-        if sign in text and not _can_show(sign, encoding):
-            text = text.replace(sign, plain)
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _summary(checks: Sequence[Check]) -> str:
-    broken, warned = (sum(check.state == state for check in checks) for state in ("broken", "warn"))
-    parts = [f"{broken} broken"] * bool(broken) + [f"{warned} to look at"] * bool(warned)
-    return ", ".join(parts) or "nothing is broken"
-
-
-def _without(check: Check, keys: Iterable[str]) -> Check:
-    for key in keys:
-        check = replace(check, detail=without_key(check.detail, key), fix=without_key(check.fix, key))
-    return check
 
 
 def _bytes(count: int) -> str:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from promptlab.errors import UsageError
+from promptlab.profile import Variable
+from promptlab.render.sanitise import clean_line
 
 LARGEST = 10_000_000  # bytes of context; no model takes more, and a mistaken path may be a disk image
 PATIENCE = 1.0  # seconds after which a silent stdin is worth a word
@@ -63,3 +65,19 @@ def check_argument(text: str, what: str) -> str:
     except UnicodeEncodeError:
         raise UsageError(f"{what} is not valid UTF-8 text", "check the terminal's encoding") from None
     return text
+
+
+def ask_for(name: str, variable: Variable) -> str:
+    """A value for a profile's variable, from whoever sits at the terminal; asked again until it fits. Raises
+    UsageError where they leave it."""
+    what = f" ({', '.join(variable.choices)})" if variable.choices else f" ({variable.help})" if variable.help else ""
+    while True:
+        sys.stderr.write(f"{clean_line(name + what)}: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line.strip():
+            raise UsageError(f"the variable '{name}' has no value", f"--var {name}=…")
+        try:
+            return variable.check(name, line.strip())
+        except UsageError as error:
+            sys.stderr.write(f"{clean_line(error.message)}\n")

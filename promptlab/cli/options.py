@@ -47,6 +47,10 @@ class Asking(NamedTuple):
                        help="A profile's name or file.")] = None  # fmt: skip
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", show_default=False,
                    help="A variable of the profile; repeat it for more.")] = None  # fmt: skip
+    cot: Annotated[bool, typer.Option("--cot", help="Let chat models think step by step first, apart from the answer; "
+                   "reasoning models get the prompt as it is.")] = False  # fmt: skip
+    allow_files: Annotated[bool, typer.Option("--allow-files", help="Let the profile read files outside its folder.")
+                           ] = False  # fmt: skip
     system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
                       help="System prompt.")] = None  # fmt: skip
     file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
@@ -61,6 +65,7 @@ class Asking(NamedTuple):
         return Asked(
             prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,
             self.file or [], self.option or [], parameters, "adapt" if mode is None else mode, self.plain_http,
+            self.cot, self.allow_files,
         )  # fmt: skip
 
 
