@@ -668,6 +668,14 @@ def survive(make: Callable[[], Fold], messages: list[Any], *, whole: bool) -> No
             assert event.billed is None or event.billed >= 0
 
 
+def test_an_answer_of_another_kind_of_server_says_where_this_dialect_lives() -> None:
+    for data in (b'{"status": "ok"}', b"hello"):
+        fold = AnthropicFold(Call("vendor", MODEL, KEY))
+        with pytest.raises(ProviderError) as caught:
+            fold.end(data, "http://127.0.0.1")
+        assert "before /v1/messages" in caught.value.fault.hint
+
+
 @settings(max_examples=400, deadline=None)
 @given(messages=damaged(STREAM, ["error", "code", "output_tokens_details"]), whole=st.booleans())
 def test_a_hostile_stream_does_no_harm(messages: list[Any], whole: bool) -> None:

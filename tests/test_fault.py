@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.errors import Fault, FaultKind, ProviderError
-from promptlab.providers.fault import from_response, from_stream, not_a_stream, one_line, parse_error
+from promptlab.providers.fault import from_response, from_stream, no_json, not_a_stream, one_line, parse_error
 from promptlab.providers.http import Pool
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -172,6 +172,35 @@ def test_any_json_is_a_fault_of_one_line(body: object) -> None:
 def test_json_nested_without_end_is_a_fault_too() -> None:
     assert parse_error("[" * 100_000) is None
     assert from_response("vendor", 500, {}, b"[" * 100_000).kind == "server"
+
+
+@pytest.mark.parametrize("depth", [9, 90, 900, 9000])
+@pytest.mark.parametrize("name", ["error", "message", "code", "param", "metadata"])
+def test_an_error_nested_without_end_is_a_fault_too(name: str, depth: int) -> None:
+    """Such values can be read where the stack is short, and not be written where it is not."""
+    deep: Any = "x"
+    for level in range(depth):
+        deep = [deep] if level % 2 else {"message": deep}
+    error = deep if name == "error" else {"message": "died", name: deep}
+    check_line(from_stream("vendor", error), None)
+    check_line(from_stream("vendor", error, status=429), 429)
+    nest = b'{"message":' * depth + b"1" + b"}" * depth
+    body = b'{"error":%s}' % (nest if name == "error" else b'{"message":"died","%s":%s}' % (name.encode(), nest))
+    check_line(from_response("vendor", 400, {}, body), 400)
+
+
+def test_a_status_that_the_type_of_an_error_stands_for_is_not_shown_as_the_answers() -> None:
+    told = from_stream("vendor", {"message": "slow"}, status=429)
+    meant = from_stream("vendor", {"message": "slow"}, meant=429)
+    assert (told.kind, told.status, told.retryable) == ("rate_limit", 429, True)
+    assert (meant.kind, meant.status, meant.retryable) == ("rate_limit", None, True)
+
+
+def test_a_message_that_is_no_json_is_shown_without_the_key() -> None:
+    found = no_json("vendor", b"<p>sk-secret-123\n" + b"x" * 9000, "look there", key="sk-secret-123")
+    assert (found.kind, found.hint, found.status) == ("not_an_api", "look there", None)
+    assert "no JSON: <p>[the key] xxx" in found.message and len(found.message) < 110
+    assert no_json("vendor", b"\xff").hint == "is the base URL right? most end in /v1"
 
 
 def test_no_stream_names_address_and_type() -> None:

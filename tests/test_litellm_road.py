@@ -20,6 +20,7 @@ import pytest
 from promptlab.errors import Fault, ProviderError
 from promptlab.events import Accepted, Answer, Event, Finished, Sent, Served, Thinking, Usage, Withheld
 from promptlab.params import Value
+from promptlab.providers.litellm_reader import WireReader
 from promptlab.providers.litellm_road import LiteLLMRoad, parameters_in
 from promptlab.providers.litellm_transport import Call
 from promptlab.request import Message, Request
@@ -323,6 +324,24 @@ def test_error_inside_the_stream_keeps_what_came() -> None:
     events, fault = run("openrouter", Replay(chat("There are", finish=None, end=tail)), ask("m"))
     assert text(events, Answer) == "There are"
     assert fault is not None and "upstream went away" in fault.message
+
+
+@pytest.mark.parametrize("last", [b"[DONE]", b'{"error": {"message": "went away"}, "choices": []}'])
+@pytest.mark.parametrize(
+    "late",
+    [
+        b'{"choices": [{"delta": {"content": "too late"}}]}',
+        b'{"type": "content-delta", "delta": {"message": {"content": {"text": "too late"}}}}',
+        b'{"error": "another"}',
+    ],
+)
+def test_nothing_is_read_after_an_end_or_an_error(last: bytes, late: bytes) -> None:
+    reader = WireReader()
+    lines = (b'{"choices": [{"delta": {"content": "in time"}}]}', last, late)
+    events = [*reader.feed(b"".join(b"data: %b\n\n" % line for line in lines)), *reader.feed(b": alive\n")]
+    assert [type(event) for event in events] == [Served, Answer] and text(events, Answer) == "in time"
+    assert reader.is_over and not list(reader.close())
+    assert reader.error == (None if last == b"[DONE]" else {"message": "went away"})
 
 
 def test_what_litellm_refuses_is_labelled() -> None:

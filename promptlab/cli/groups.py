@@ -175,7 +175,7 @@ def endpoints_add(
     name: Annotated[str, typer.Argument(help="What stands before the slash of a target.")],
     base_url: Annotated[str, typer.Argument(metavar="URL", help="Where it listens.")],
     dialect: Annotated[str | None, typer.Option("--dialect", metavar="NAME", show_default=False,
-                       help="openai-chat, openai-responses, anthropic, gemini, ollama; found out without it.")] = None,
+                       help="openai-chat, openai-responses, anthropic, gemini, ollama; else found out.")] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="VARIABLE", show_default=False,
                    help="The name that its key is kept under; never the key.")] = None,
     plain_http: Annotated[bool, typer.Option("--plain-http", help="By http:// though it is another machine.")] = False,

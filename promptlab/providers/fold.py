@@ -41,12 +41,12 @@ class StreamFold:
         for what is no JSON."""
         if self.done or self.error:
             return []
-        if data == self.end_mark:
-            self.done = True
-            return []
         try:
             message = json.loads(data)
         except (ValueError, RecursionError):
+            if data == self.end_mark:
+                self.done = True
+                return []
             raise ProviderError(fault.no_json(self._call.provider, data, self.hint, key=self._call.key)) from None
         events = self.read(message) if isinstance(message, dict) else self._other(message)
         if not (self._known or self._odd):

@@ -21,7 +21,7 @@ class ChunkFold(StreamFold):
     def __init__(self, call: Call, tags: Mode = "auto") -> None:
         super().__init__(call)
         self._splitter = ThinkSplitter(tags)
-        self._characters = Characters()
+        self._thoughts, self._words = Characters(), Characters()
         self._served = False
         self._field = False
         self._flag = False  # inside thoughts that a flag marks (Gemini's layer)
@@ -59,8 +59,8 @@ class ChunkFold(StreamFold):
 
     def _delta(self, delta: dict[str, Any]) -> list[Event]:
         thought, kind = self._thought(delta)
-        if thought and (not thought.isascii() or self._characters.half):
-            thought = self._characters.join(thought)
+        if thought and (self._thoughts.half or not thought.isascii()):
+            thought = self._thoughts.join(thought)
         events: list[Event] = []
         if thought:
             self.said = True
@@ -73,15 +73,15 @@ class ChunkFold(StreamFold):
         if content:
             self.said = True
             if isinstance(content, str):
-                if not content.isascii() or self._characters.half:
-                    content = self._characters.join(content)
+                if self._words.half or not content.isascii():
+                    content = self._words.join(content)
                 if self._flag or "extra_content" in delta:
                     self._turn(_flagged(delta), content)
                 events += self._splitter.feed(content)
             elif isinstance(content, list):
                 events += self._blocks(content)
-        if refusal := delta.get("refusal"):
-            events.append(Answer(str(refusal)))
+        if (refusal := delta.get("refusal")) and (words := self._words.join(text(refusal))):
+            events.append(Answer(words))
         if self._withheld is False and delta.get("reasoning_details"):
             events += self._encrypted(delta["reasoning_details"])
         return events
@@ -111,12 +111,12 @@ class ChunkFold(StreamFold):
             if block.get("type") == "thinking":
                 inner = block.get("thinking")
                 thought = text(inner) or "".join(text(mapping(part).get("text")) for part in items(inner))
-                if thought:
+                if thought := self._thoughts.join(thought):
                     self._field = True
                     self._splitter.field_seen()
                     events.append(Thinking(thought))
             else:
-                events += self._splitter.feed(text(block.get("text")))
+                events += self._splitter.feed(self._words.join(text(block.get("text"))))
         return events
 
     def _turn(self, flagged: bool, content: str) -> None:

@@ -77,8 +77,9 @@ def _kept(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _dollars(cost: object) -> float | None:
     """What OpenRouter and Perplexity say was paid."""
-    good = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9
-    return float(cost) if good else None
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < 1e9:
+        return None
+    return float(cost)
 
 
 def _minus(total: int | None, part: int | None) -> int | None:
