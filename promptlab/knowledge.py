@@ -249,7 +249,7 @@ def learned(fault: Fault, parameter: str, value: Value, state: State) -> Learned
 
 
 _ONLY = re.compile(
-    r"only the default \(([^)\s]+)\)|only `?([\w.]+)`? is (?:allowed|supported)"
+    r"only the default \(([^)\s]+)\)|only `?(?:\w+=)?([\w.]+)`? is (?:allowed|supported)"
     r"|(?:must|may only|can only) be (?:set to )?`?(1)`?\b(?!\.\d)",
     re.IGNORECASE,
 )

@@ -50,7 +50,7 @@ p.n_gpu_layers, p.fit_params, p.warmup, p.ui = 0, False, False, False
 p.endpoint_slots = p.use_jinja = True
 p.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_AUTO
 p.chat_template = settings["template"]
-p.cpuparams.n_threads = p.cpuparams_batch.n_threads = os.cpu_count() or 1
+p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1  # several wait for each other where the cores are busy
 server = xllamacpp.Server(p)
 os.write(answer, server.listening_address.encode() + b"\\n")
 threading.Event().wait()
@@ -67,8 +67,7 @@ class Llama:
         self._log = TemporaryFile()  # noqa: SIM115  # closed with the server
         settings = {"model": str(model), "name": name, "key": self.key, "template": template, "slots": self.slots,
                     "context": self.context}  # fmt: skip
-        # GOMP_SPINCOUNT: or a busy core makes it crawl, see embedded.py.
-        self._child = _child(_LLAMA, settings, {**os.environ, "GOMP_SPINCOUNT": "1000"}, self._log)
+        self._child = _child(_LLAMA, settings, os.environ, self._log)
         assert self._child.stdout
         if not select.select([self._child.stdout], [], [], PATIENCE)[0]:
             self._child.kill()

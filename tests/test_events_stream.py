@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promptlab.errors import ProviderError
-from promptlab.events import Event, Failed, Finished, Stamped, pack, unpack
-from promptlab.providers.http import COMMENT, LONGEST_EVENT, EventDecoder, base, proxy_for
+from promptlab.events import Answer, Event, Failed, Finished, Stamped, Thinking, pack, unpack
 from promptlab.providers.direct import Call
+from promptlab.providers.http import COMMENT, LONGEST_EVENT, EventDecoder, base, proxy_for
 from promptlab.providers.openai_chunks import ChunkFold
 
 
@@ -189,6 +189,28 @@ def test_any_json_is_events_or_a_provider_error_and_can_be_stored(chunks: list[o
         packed = json.loads(json.dumps(pack(Stamped(0, 1.0, event))))
         assert type(unpack(0, packed).event) is type(event)
     assert sum(isinstance(event, (Finished, Failed)) for event in events) == 1
+
+
+@pytest.mark.parametrize("last", [b"[DONE]", b'{"error": {"message": "went away"}}'])
+def test_nothing_comes_after_an_end_or_an_error(last: bytes) -> None:
+    fold = ChunkFold(Call("vendor", "m"))
+    words, late = (b'{"choices": [{"delta": {"content": "%s"}}]}' % text for text in (b"in time", b"too late"))
+    events = fold.take(words) + fold.take(last) + fold.take(late) + fold.take(b"no JSON")
+    events += fold.end(late, "http://h/v1")
+    assert "".join(event.text for event in events if isinstance(event, Answer)) == "in time"
+    assert fold.done != bool(fold.error)
+
+
+def test_a_half_character_keeps_its_place() -> None:
+    fold = ChunkFold(Call("vendor", "m"))
+    halves = ({"reasoning_content": "so \ud83d"}, {"content": "a\ud83d"}, {"content": "b"}, {"content": "é"},
+              {"refusal": "no\ude00"}, {"content": [{"type": "text", "text": "c\ud83d"}]},
+              {"content": [{"type": "thinking", "thinking": "d\ude00"}, {"type": "text", "text": "\ude00"}]},
+              )  # fmt: skip
+    events = [event for delta in halves for event in fold.take(json.dumps({"choices": [{"delta": delta}]}).encode())]
+    events += fold.end(b"", "http://h/v1")
+    said = {kind: "".join(e.text for e in events if isinstance(e, kind)) for kind in (Thinking, Answer)}
+    assert said == {Thinking: "so \ufffdd\ufffd", Answer: "a\ufffdbéno\ufffdc😀"}
 
 
 @pytest.mark.parametrize("place", ["%s", '{"choices": %s}', '{"usage": {"a": %s}, "choices": []}', '{"error": %s}'])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from promptlab.errors import Fault, ProviderError
-from promptlab.events import Accepted, Event, Waiting
+from promptlab.events import Accepted, Event, Usage, Waiting
 from promptlab.knowledge import Judge, Judged, as_asked, merge
 from promptlab.params import BODY, Value
 from promptlab.providers import fault
@@ -144,6 +144,7 @@ class Direct:
                 if fold.error:
                     raise fold.error
                 return
+            is_litellm = "x-litellm-call-id" in response.headers
             decoder = LineDecoder() if self._dialect.lines else EventDecoder()
             try:
                 async for part in response.content.iter_any():
@@ -161,7 +162,7 @@ class Direct:
                 if not fold.said:  # nothing lost: the engine may try again
                     raise ProviderError(fault.from_connection(self.name, error, base_url=base(wire.url))) from error
             for event in fold.end(decoder.rest, base(wire.url)):
-                yield event
+                yield _doubted(event) if is_litellm and isinstance(event, Usage) else event
         if fold.error:
             raise fold.error
 
@@ -227,3 +228,11 @@ def _keys(value: Value) -> tuple[str, ...]:
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-request-id") or headers.get("request-id")  # Anthropic has the second
+
+
+def _doubted(usage: Usage) -> Usage:
+    """Without the count of thinking that LiteLLM as a gateway makes with its own tokenizer, unmarked, where the vendor
+    gives none (`streaming_chunk_builder_utils.py` of 1.106)."""
+    details = usage.raw.get("completion_tokens_details")
+    is_its_own = isinstance(details, dict) and set(details) == {"reasoning_tokens", "text_tokens"}
+    return replace(usage, thinking=None) if is_its_own else usage

@@ -168,6 +168,8 @@ def _judge(reply: Reply, probe: Probe) -> None:
         said = mapping(decode(reply.body))
     except NotAList:
         said = {}
+    if status == 400 and mapping(said.get("error")).get("type") == "no_db_connection":
+        raise Unheard("wrong key", "it does not accept the key")  # LiteLLM without a database
     if status == 503 and b"oading" in reply.body and said:
         raise Unheard("loading", "it still loads its model")
     if status in (404, 405, 501) and not (said and not probe.usual):

@@ -23,13 +23,14 @@ from promptlab.providers.shape import shallow
 _CREDIT = ("insufficient_quota", "insufficient_user_quota", "credit_balance", "insufficient balance", "billing_error",
            "insufficient credits", "exceeded your current quota, please check your plan")  # fmt: skip
 _CONTEXT = ("exceed_context_size", "context_length_exceeded", "maximum context length", "prompt is too long")
-_MODEL = ("model_not_found", "no available channel for model", "model_not_available")
+_MODEL = ("model_not_found", "no available channel for model", "model_not_available", "invalid model name passed")
 _PARAM = re.compile(
     r"unsupported (?:value|parameter): '(?P<quoted>[\w.\[\]]+)'"
     r"|`(?P<ticked>\w+)` (?:is deprecated|may only|is not supported)"
     r"|^(?P<named>[\w.]+): Extra inputs are not permitted"
     r"|invalid (?P<invalid>temperature|top_p|n|presence_penalty|frequency_penalty|max_tokens|seed)\b"
-    r"|does not support (?P<think>thinking)",
+    r"|does not support (?P<think>thinking)"
+    r"|does not support parameters: \['(?P<listed>\w+)'\]|don't support (?P<valued>\w+)=",
     re.IGNORECASE,
 )
 # Finish reasons that say that the vendor broke off: what came is not complete (DeepSeek, GLM, OpenRouter).
@@ -62,6 +63,8 @@ def from_response(
         kind, param = _parameter(kind, message, param)
     delay = _retry_after(lower, text)
     hint = _hint(kind, model=model, key_name=key_name, delay=delay, param=param)
+    if kind == "auth" and message.startswith("litellm.AuthenticationError"):
+        hint = "your key is accepted; the key that this gateway itself has for the model is not: tell whoever runs it"
     retryable = _retryable(kind, status)
     return Fault(kind, one_line(message), hint, provider, status, code or kind_name, param, retryable, delay)
 
@@ -183,6 +186,8 @@ def _kind(status: int, words: str) -> FaultKind:
         return "overloaded"
     if "moderation" in words or "flagged" in words:
         return "moderation"
+    if "no_db_connection" in words:  # LiteLLM as a gateway without a database, of a key that is not its master key
+        return "auth"
     match status:
         case 401 | 403:
             return "auth"
