@@ -74,9 +74,17 @@ THINKING = """\
 *Shown with*: sent along where the model thinks, so that the thinking can be seen. *Against*: what the maker advises
 against: a system prompt, examples, steps to follow.
 """
+PROMPTS = """\
+## How they want a prompt
+
+What a profile's rendering goes by. *Instructions*: the turn that carries them; a user message means that there is no
+other. *Sections*: how the parts are marked, headings or tags; headings where nothing is said. *Order*: the parts that
+come first; the others follow in the order role, goal, format, rules, steps, examples, context.
+"""
 THINKING_HEAD = (
-    "models", "at", "thinks", "arrives", "shown with", "effort", "instructions", "against", "recommended", "source",
+    "models", "at", "thinks", "arrives", "shown with", "effort", "against", "recommended", "source",
 )  # fmt: skip
+PROMPTS_HEAD = ("models", "at", "instructions", "sections", "order", "source")
 RETIRED = """\
 ## Retired ids
 
@@ -105,6 +113,8 @@ def page(endpoints: Mapping[str, Endpoint], known: Knowledge) -> str:
         "".join(f"{number}. {text}\n" for text, number in notes.items()),
         THINKING,
         table(THINKING_HEAD, map(thinking_row, of_thinking)),
+        PROMPTS,
+        table(PROMPTS_HEAD, (prompt_row(family) for family in known.families if tells_of_prompts(family))),
         RETIRED,
         table(["id", "at", "date", "successor", "source"], map(retired_row, known.retired)),
         SOURCES,
@@ -234,7 +244,7 @@ def rule_text(rule: Rule, notes: dict[str, int]) -> str:
 
 def tells_of_thinking(family: Family) -> bool:
     how = (family.thinks, family.thinking, family.trace, family.effort)
-    return any(said is not None for said in (*how, family.role, family.against, family.recommended))
+    return any(said is not None for said in (*how, family.against, family.recommended))
 
 
 def thinking_row(family: Family) -> list[str]:
@@ -246,9 +256,24 @@ def thinking_row(family: Family) -> list[str]:
         {"none": "not at all"}.get(family.thinking or "", family.thinking or ""),
         code(json.dumps(family.trace)) if family.trace else "",
         code(family.effort) if family.effort else "",
-        f"{family.role} message" if family.role else "",
         against,
         "; ".join(map(advice_text, family.recommended or ())),
+        ", ".join(family.source),
+    ]
+
+
+def tells_of_prompts(family: Family) -> bool:
+    return any(said is not None for said in (family.role, family.sections, family.order))
+
+
+def prompt_row(family: Family) -> list[str]:
+    sections = {"markdown": "Markdown headings", "xml": "XML tags"}
+    return [
+        codes(family.match),
+        where(family.at, family.dialect),
+        f"{family.role} message" if family.role else "",
+        sections.get(family.sections or "", ""),
+        ", ".join(family.order or ()),
         ", ".join(family.source),
     ]
 

@@ -163,7 +163,7 @@ def test_a_profile_by_name_and_by_file(lab: Lab, serve: Servers) -> None:
     mine += "variables: {who: , when: winter}\nparameters: {temperature: 0.9, top_p: 0.5}\n"
     (lab.home / "mine.yaml").write_text(mine, "utf-8")
     ask = ("ask", "-m", "openai/x", *at(server))
-    assert lab(*ask, "-p", "quatrain", "--var", "subject=a cold pier").code == 0
+    assert lab(*ask, "-p", "english-quatrain", "--var", "subject=a cold pier").code == 0
     done = lab(*ask, "Go", "-p", "mine.yaml", "--var", "who=杜甫", "-t", "0.1", "--format", "json")
     shipped, own = bodies(server)
     assert "a cold pier" in shipped["messages"][-1]["content"] and "ABAB" in shipped["messages"][-1]["content"]

@@ -58,7 +58,9 @@ def test_where_a_system_prompt_is_advised_against_all_is_the_users_turn() -> Non
 def test_sections_are_marked_and_ordered_as_the_maker_would_have_them() -> None:
     order = ("context", "role", "goal", "format", "rules", "steps", "examples")
     (only,) = said(Shape("user", "xml", order))
-    assert only.text.startswith("It snows.\n\nYou are a poet.\n\n<goal>\nWrite on snow.\n</goal>\n\n<format>")
+    assert only.text.startswith(
+        "<context>\nIt snows.\n</context>\n\nYou are a poet.\n\n<goal>\nWrite on snow.\n</goal>\n\n<format>"
+    )
     assert "# Goal" not in only.text
 
 
@@ -87,6 +89,22 @@ def test_chain_of_thought_is_for_chat_models_alone() -> None:
     assert said(Shape(), cot=True)[0].text.endswith(COT) and COT not in said(Shape(reasoning=True), cot=True)[0].text
     system, user = arrange(prepare("2+2?"), Shape(), cot=True)
     assert (system.text, user.text) == (COT, "2+2?")
+
+
+def test_a_profile_without_prompt_or_context_asks_for_its_goal(tmp_path: Path) -> None:
+    found = parse("role: You are a poet.\ngoal: Write.\nrules: [Rhyme.]\n", tmp_path / "p.yaml")
+    assert said(Shape(), found, "") == (
+        Message("system", "You are a poet.\n\n# Rules\n- Rhyme."), Message("user", "Write."),
+    )  # fmt: skip
+    assert said(Shape("user"), found, "") == (
+        Message("user", "You are a poet.\n\n# Goal\nWrite.\n\n# Rules\n- Rhyme."),
+    )
+
+
+def test_chinese_profiles_have_chinese_headings(tmp_path: Path) -> None:
+    found = parse("goal: 写诗。\nrules: [押韵。]\nlanguage: zh\n", tmp_path / "p.yaml")
+    assert said(Shape(), found)[0].text == "# 目标\n写诗。\n\n# 规则\n- 押韵。"
+    assert said(Shape(sections="xml"), found)[0].text.startswith("<goal>\n写诗。")
 
 
 def test_a_prompt_profile_is_one_text(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_context_stands_before_the_instruction_and_files_are_named(tmp_path: Pat
 
 def test_a_profile_alone_is_what_the_user_says(tmp_path: Path) -> None:
     (said,) = compose("", profile=profile(tmp_path, "goal: Write.\n"))
-    assert said == Message("user", "# Goal\nWrite.")
+    assert said == Message("user", "Write.")
 
 
 def test_nothing_at_all_is_refused() -> None:
@@ -115,13 +115,13 @@ def test_a_value_is_text_and_never_a_template(tmp_path: Path) -> None:
     (said,) = compose(
         "", profile=profile(tmp_path, "goal: '{{v}}'\nvariables: {v: x}\n"), variables={"v": "{{7*7}} <b>"}
     )
-    assert said.text == "# Goal\n{{7*7}} <b>"
+    assert said.text == "{{7*7}} <b>"
 
 
 def test_jinja_can_choose_and_repeat(tmp_path: Path) -> None:
     text = "goal: \"{% if v == 'x' %}yes{% else %}no{% endif %} {{ v|upper }}\"\nvariables: {v: x}\n"
     (said,) = compose("", profile=profile(tmp_path, text))
-    assert said.text == "# Goal\nyes X"
+    assert said.text == "yes X"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,8 @@ def test_every_shipped_profile_reads_and_renders(path: Path) -> None:
     given = {name: "雪" for name, one in found.variables.items() if one.default is None}
     said = compose("the text", profile=found, variables=given)
     assert [message.role for message in said] == ["system", "user"]
-    assert "{{" not in said[0].text and "# Goal\n" in said[0].text and "# Format\n" in said[0].text
+    goal = "# 目标\n" if found.language.startswith("zh") else "# Goal\n"
+    assert "{{" not in said[0].text and goal in said[0].text
     for rule in found.rules:
         assert "{{" in rule or f"- {rule}" in said[0].text
 

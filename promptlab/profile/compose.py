@@ -43,6 +43,7 @@ class Filled:
     context: tuple[tuple[str, str], ...] = ()
     system: str = ""
     prompt: str = ""
+    language: str = ""
 
 
 def shape_of(facts: Facts, asked: Mapping[str, Value]) -> Shape:
@@ -84,7 +85,7 @@ def prepare(
     own, said = parts.pop("context"), parts.pop("prompt")
     pieces = ([("context", own)] if own else []) + list(files) + list(context)
     words = "\n\n".join(filter(None, (said.strip(), prompt.strip())))
-    return Filled(parts, profile.chat_only, tuple(pieces), system.strip(), words)
+    return Filled(parts, profile.chat_only, tuple(pieces), system.strip(), words, profile.language)
 
 
 def arrange(filled: Filled, shape: Shape | None = None, *, cot: bool = False) -> tuple[Message, ...]:
@@ -98,19 +99,23 @@ def arrange(filled: Filled, shape: Shape | None = None, *, cot: bool = False) ->
     thinking = COT if cot and not shape.reasoning else ""
     if shape.carrier == "user" or not any(told.values()):
         return _single(told, context, filled, shape, thinking)
-    instructions = [_section(part, told.get(part, ""), shape) for part in shape.order]
-    above = "\n\n".join(filter(None, [*instructions, filled.system, thinking]))
     below = "\n\n".join(filter(None, [context, filled.prompt]))
-    if not below:  # a profile can be the entire prompt: then it is what the user says
-        return (Message("user", above),)
-    return (Message(_role(shape), above), Message("user", below))
+    if not below:  # a profile can be the entire prompt: then its goal is what the user says
+        below = told.pop("goal", "")
+    instructions = [_section(part, told.get(part, ""), shape, filled.language) for part in shape.order]
+    above = "\n\n".join(filter(None, [*instructions, filled.system, thinking]))
+    return tuple(Message(role, text) for role, text in ((_role(shape), above), ("user", below)) if text)
 
 
 def _single(
     told: Mapping[str, str], context: str, filled: Filled, shape: Shape, thinking: str
 ) -> tuple[Message, ...]:  # fmt: skip
     """All in the user's turn, for models whose makers advise against any other; and prompts without a profile."""
-    parts = [context if part == "context" else _section(part, told.get(part, ""), shape) for part in shape.order]
+    told = {**told, "context": context}
+    if any(told[part] for part in told if part != "context"):
+        parts = [_section(part, told.get(part, ""), shape, filled.language) for part in shape.order]
+    else:
+        parts = [context]
     if shape.carrier != "user" and (filled.system or thinking):
         above = "\n\n".join(filter(None, (filled.system, thinking)))
         below = "\n\n".join(filter(None, [*parts, filled.prompt]))
@@ -134,14 +139,15 @@ def _values(profile: Profile, given: Mapping[str, str]) -> dict[str, str]:
     return values | {name: profile.variables[name].check(name, text) for name, text in given.items()}
 
 
-def _section(part: str, text: str, shape: Shape) -> str:
-    if not text or part == "context":
-        return ""
-    if part == "role":
+CHINESE = {"goal": "目标", "format": "格式", "rules": "规则", "steps": "步骤", "examples": "示例", "context": "背景"}
+
+
+def _section(part: str, text: str, shape: Shape, language: str) -> str:
+    if not text or part == "role":
         return text
     if shape.sections == "xml":
         return f"<{part}>\n{text}\n</{part}>"
-    return f"# {part.capitalize()}\n{text}"
+    return f"# {CHINESE[part] if language.startswith('zh') else part.capitalize()}\n{text}"
 
 
 def _piece(name: str, text: str) -> str:

@@ -90,10 +90,11 @@ def facts(cell: Transcript, cost: Cost) -> list[str]:
 
 
 def parameters(
-    asked: Mapping[str, Value], sent: Mapping[str, Value], verdicts: Mapping[str, str], notes: Mapping[str, str]
+    asked: Mapping[str, Value], sent: Mapping[str, Value], verdicts: Mapping[str, str], notes: Mapping[str, str], *,
+    brief: bool = False,
 ) -> list[str]:  # fmt: skip
     """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured, and
-    one on all the others."""
+    one on all the others, with their notes unless it is to be `brief`."""
     lines: list[str] = []
     quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
     for name, value in asked.items():
@@ -102,7 +103,7 @@ def parameters(
             told += f" → {_value(sent[name])}"
         note = f": {clean_line(notes[name])}" if notes.get(name) else ""
         if name in sent and word in quiet:
-            quiet[word].append(told + (f" ({clean_line(notes[name])})" if notes.get(name) else ""))
+            quiet[word].append(told + (f" ({clean_line(notes[name])})" if notes.get(name) and not brief else ""))
         else:
             lines.append(f"{told} {'sent' if name in sent else 'left out'}, {word}{note}")
     for name in sent:
@@ -112,8 +113,8 @@ def parameters(
     return [*lines, *(f"{word}: {', '.join(told)}" for word, told in quiet.items() if told)]
 
 
-def parameter_lines(cell: Transcript) -> list[str]:
-    return parameters(cell.asked, cell.sent, cell.verdicts, cell.notes)
+def parameter_lines(cell: Transcript, *, brief: bool = False) -> list[str]:
+    return parameters(cell.asked, cell.sent, cell.verdicts, cell.notes, brief=brief)
 
 
 def unheeded(cell: Transcript) -> list[str]:

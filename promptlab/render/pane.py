@@ -99,7 +99,7 @@ class Pane:
             found += [Line("fault", text) for text in facts.fault_lines(self.said.fault)]
         if note := facts.ending(self.said):
             found.append(Line("note", note))
-        told = facts.parameter_lines(self.said)
+        told = facts.parameter_lines(self.said, brief=True)
         found += [Line("facts" if text.startswith(("honoured:", "unknown:")) else "note", text) for text in told]
         wrapped = [Line(line.kind, part) for line in found for part in wrap_line(line.text, self._cells)]
         counted = [Line("facts", text) for text in packed(facts.facts(self.said, cost), self._cells)]
