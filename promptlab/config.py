@@ -12,7 +12,7 @@ from typing import Any
 
 from promptlab import document, knowledge
 from promptlab.document import Document
-from promptlab.errors import ConfigError, UsageError
+from promptlab.errors import ConfigError, UsageError, nearest
 from promptlab.keys import PATIENCE, KeyChain
 from promptlab.knowledge import Knowledge
 from promptlab.providers import catalog
@@ -46,6 +46,15 @@ class Places:
 
 
 def places() -> Places:
+    """Where things are kept. Raises ConfigError where nobody can say what the home folder is."""
+    try:
+        return _places()
+    except RuntimeError:
+        raise ConfigError("the home folder can't be found: HOME is not set, or names nobody's",
+                          "set PROMPTLAB_HOME to a folder of yours") from None  # fmt: skip
+
+
+def _places() -> Places:
     if home := os.environ.get("PROMPTLAB_HOME"):
         root = Path(home).expanduser()
         return Places(root, root, root / "cache")
@@ -77,42 +86,63 @@ class Settings:
 
 def settings(where: Places) -> Settings:
     """config.yaml over the shipped knowledge. Raises ConfigError with file, line and key."""
-    shipped = _shipped(where.cache)
-    known = catalog.read(shipped, shipped.value["endpoints"], "endpoints")
+    known, facts = _shipped(where.cache)
     if said := os.environ.get("OLLAMA_HOST", "").strip():
         from promptlab.providers.discovery import ollama_host
 
         known["ollama"] = replace(known["ollama"], base_url=ollama_host(said), plain_http=True)
-    facts = knowledge.read(shipped)
     if not where.settings.is_file():
         return Settings(known, facts, {}, {})
     try:
         doc = document.load(where.settings)
         doc.only(_KEYS, doc.value)
-        own = catalog.read(doc, _section(doc, "endpoints"), "endpoints", shipped=known)
+        entries = _section(doc, "endpoints")
+        own = catalog.read(doc, entries, "endpoints", shipped=known)
+        if "ollama" in own and own["ollama"].keys and not entries["ollama"].get("plain_http"):
+            own["ollama"] = replace(own["ollama"], plain_http=False)  # OLLAMA_HOST lifts the ban for no key
+        users = knowledge.read(doc)
+        _check_efforts(doc, users, facts)
         aliases, groups = _names(doc)
-        return Settings(known | own, knowledge.read(doc).above(facts), aliases, groups, frozenset(own))
+        return Settings(known | own, users.above(facts), aliases, groups, frozenset(own))
     except ConfigError:
         raise
     except UsageError as error:
         raise ConfigError(error.message, error.hint) from None
 
 
-def _shipped(cache: Path) -> Document:
-    """The shipped knowledge. Its YAML takes 30 ms to read and JSON two, which every start would pay: it is kept so."""
+def _check_efforts(doc: Document, users: Knowledge, shipped: Knowledge) -> None:
+    names = shipped.efforts | users.efforts
+    for number, family in enumerate(users.families):
+        if family.effort is not None and family.effort not in names:
+            hint = nearest(family.effort, names) or "promptlab models facts shows those that are used; or add one"
+            where = doc.where("families", number, "effort")
+            raise ConfigError(f"{where}: there are no efforts '{family.effort}'", hint)
+
+
+def _shipped(cache: Path) -> tuple[dict[str, Endpoint], Knowledge]:
+    """The shipped knowledge. Its YAML takes 30 ms to read and JSON two, which every start would pay: it is kept so,
+    and what was kept is only believed where it reads as the YAML does."""
     source = knowledge.SHIPPED.stat()
     kept = cache / f"knowledge-{source.st_mtime_ns:x}-{source.st_size:x}.json"
-    with suppress(OSError, ValueError, AttributeError):
-        return Document(knowledge.SHIPPED, json.loads(kept.read_bytes()))
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, UsageError):
+        return _understood(Document(knowledge.SHIPPED, json.loads(kept.read_bytes())))
     doc = document.load(knowledge.SHIPPED)
     with suppress(OSError):  # a folder that can't be written costs 30 ms
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in cache.glob("knowledge-*.json"):
-            old.unlink()
+            old.unlink(missing_ok=True)
         written = kept.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps(doc.value, ensure_ascii=False), "utf-8")
         written.replace(kept)
-    return doc
+    return _understood(doc)
+
+
+def _understood(doc: Document) -> tuple[dict[str, Endpoint], Knowledge]:
+    doc.only((*_KEYS[:1], *knowledge.SECTIONS), doc.value)
+    known, facts = catalog.read(doc, doc.value["endpoints"], "endpoints"), knowledge.read(doc)
+    if LOCAL not in known or "openai" not in known or not facts.families:
+        raise UsageError("the knowledge is not whole")
+    return known, facts
 
 
 def keys(

@@ -9,9 +9,25 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from promptlab.errors import Fault, LabError, ProviderError
-from promptlab.events import Answer, Cancelled, Event, Failed, Finished, Retrying, Stamped, Started, Thinking
+from promptlab.events import (
+    Accepted,
+    Answer,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Learned,
+    Opaque,
+    Retrying,
+    Stamped,
+    Started,
+    Thinking,
+    Usage,
+    Withheld,
+)
 from promptlab.knowledge import learned
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider
@@ -43,6 +59,8 @@ class _Running:
     last: float | None = None
     said: bool = False
     number: int = 0  # of the attempt
+    began: bool = False  # its task has taken a first step
+    learning: Learned | None = None  # from a refusal, until an attempt without the parameter proves it
     wire: Wire | None = None  # of the attempt
     overdue: Fault | None = None
     why: str = ""
@@ -67,6 +85,7 @@ class Engine:
     _running: dict[int, _Running] = field(default_factory=dict)
     _ready: dict[int, asyncio.Lock] = field(default_factory=dict)
     _prepared: dict[int, LabError | None] = field(default_factory=dict)
+    _leaving: set[asyncio.Future[None]] = field(default_factory=set)
     _left: dict[int, int] = field(default_factory=dict)  # cells of a provider that have not ended
 
     async def run(self, plan: Plan) -> None:
@@ -82,6 +101,7 @@ class Engine:
                     running = self._running[cell.index] = _Running(cell.endpoint)
                     gates = (slots[id(self.providers[cell.index])], everywhere)
                     running.task = group.create_task(self._cell(cell, running, gates))
+                    running.task.add_done_callback(partial(self._after, running, self.providers[cell.index]))
             self._sweep()
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
@@ -119,6 +139,7 @@ class Engine:
         self._running.clear()
 
     async def _cell(self, cell: Cell, running: _Running, gates: Sequence[asyncio.Semaphore]) -> None:
+        running.began = True
         try:
             async with AsyncExitStack() as held:
                 slots, everywhere = gates
@@ -141,6 +162,12 @@ class Engine:
         finally:
             self._running.pop(cell.index, None)
             await self._release(self.providers[cell.index])
+
+    def _after(self, running: _Running, provider: Provider, task: asyncio.Task[None]) -> None:
+        """Let go for a cell that was cancelled before its task took a first step, and so could not."""
+        if not running.began:
+            self._leaving.add(leaving := asyncio.ensure_future(self._release(provider)))
+            leaving.add_done_callback(self._leaving.discard)
 
     async def _release(self, provider: Provider) -> None:
         """Let go of a provider after its last cell: the next local model may wait for the memory."""
@@ -169,24 +196,36 @@ class Engine:
                 await self._tries(cell, request, running)
                 return
             except ProviderError as error:
+                if running.learning is not None and error.fault.message == running.learning.said:
+                    running.learning = None  # refused without it as well: it was not that
+                    raise
+                self._tell(cell.index, running)
                 name = self._refused(cell, running, error.fault)
-                if name is None or not self.adapt or name in request.without:
+                if name is None or name in request.without:
+                    raise
+                if error.fault.status is not None:  # a library in between proves nothing about the endpoint
+                    state = running.wire.state if running.wire else "unknown"
+                    running.learning = learned(error.fault, name, cell.request.parameters[name], state)
+                if not self.adapt:
+                    if error.fault.kind == "param_rejected":
+                        self._tell(cell.index, running)
                     raise
                 self._emit(cell.index, Retrying(error.fault, 0.0, running.number))
                 request = replace(request, without=(*request.without, name))
 
     def _refused(self, cell: Cell, running: _Running, fault: Fault) -> str | None:
-        """The parameter that the endpoint refused, if it was one: said as an event where the endpoint itself said it
-        (a library in between proves nothing about the endpoint)."""
+        """The parameter that the user asked for and the endpoint refused, if it was one."""
         wire = running.wire
         if wire is None or running.said or fault.kind not in ("param_rejected", "bad_request"):
             return None
         name = wire.blamed(fault.param, fault.message) if fault.status in (400, 422, None) else None
-        if name is None or name not in wire.sent:
-            return None
-        if fault.status is not None:
-            self._emit(cell.index, learned(fault, name, cell.request.parameters.get(name), wire.state))
-        return name
+        return name if name is not None and name in wire.sent and name in cell.request.parameters else None
+
+    def _tell(self, index: int, running: _Running) -> None:
+        """What a refusal taught, once the endpoint has got past it."""
+        learning, running.learning = running.learning, None
+        if learning is not None:
+            self._emit(index, learning)
 
     async def _tries(self, cell: Cell, request: Request, running: _Running) -> None:
         from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -236,6 +275,10 @@ class Engine:
                 elif type(event) is Finished:
                     self._end(index, running, event)
                     return
+                elif type(event) is Accepted:
+                    self._tell(index, running)
+                elif isinstance(event, (Opaque, Withheld)) or (type(event) is Usage and event.output):
+                    running.said = True  # paid for already: a second attempt would be billed again
                 stamped = Stamped(index, now - epoch, event)
                 for sink in sinks:
                     sink(stamped)

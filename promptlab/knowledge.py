@@ -3,6 +3,7 @@ each takes of a request's parameters, how it thinks, and so what a request becom
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
@@ -175,10 +176,10 @@ class Facts:
             if value == "none" and self.family.thinks == "always":
                 levels = "its thinking can't be switched off"
             return Verdict("refused", levels)
+        if value == 0 and "none" in effort.levels and self.family.thinks != "always":
+            return None
         if effort.budget is None:
             return Verdict("refused", "it takes an effort, and no budget" if effort.levels else "no such setting")
-        if value == 0 and "none" in effort.levels:
-            return None
         return _outside(effort.low, effort.high, value)
 
 
@@ -200,26 +201,55 @@ Judge = Callable[[Request], Judged]
 def judge(facts: Facts, request: Request, mode: Mode = "adapt") -> Judged:
     """What of a request goes out. `adapt` leaves out what would be refused and what the endpoint has just refused
     (`request.without`); `force` and `strict` send all of it (the caller stops a strict plan before it is sent)."""
-    asked, verdicts, kept = request.parameters, {}, {}
-    for name, value in asked.items():
-        verdict = facts.verdict(name, asked)
+    asked = request.parameters
+    kept, verdicts = dict(asked), {}
+    # Effort and budget first: whether the model thinks, and so what it takes besides, depends on what is left of them.
+    for name in sorted(asked, key=lambda name: name not in _SCALES):
+        verdict = facts.verdict(name, kept)
         if name in request.without:
             verdict = replace(verdict, word="refused" if verdict.word != "pinned" else "pinned", left_out=True)
-        elif mode == "adapt" and (verdict.word == "refused" or (verdict.word == "pinned" and verdict.value != value)):
+        elif mode == "adapt" and (
+            verdict.word == "refused" or (verdict.word == "pinned" and verdict.value != kept[name])
+        ):
             verdict = replace(verdict, left_out=True)
         verdicts[name] = verdict
-        if not verdict.left_out:
-            kept[name] = value
+        if verdict.left_out:
+            del kept[name]
+    if (twice := _overlap(facts.effort, kept)) is not None:
+        del kept["effort"]
+        verdicts["effort"] = twice
+    verdicts = {name: verdicts[name] for name in asked}
     body: dict[str, Value] = {}
     if facts.family.trace and facts.state(kept) == "on":
         merge(body, facts.family.trace)
     send, sent = dict(kept), dict(kept)
-    for name in ("effort", "thinking_budget"):
+    for name in _SCALES:
         if name in kept and (fragment := _fragment(facts.effort, name, kept[name])) is not None:
             del send[name]
             sent[name] = _leaf(fragment)
             merge(body, fragment)
+            if name == "effort" and sent[name] in _LEVELS and sent[name] != kept[name] and not verdicts[name].note:
+                verdicts[name] = replace(verdicts[name], note="the nearest that it has")
     return Judged(send, body, sent, verdicts, facts.state(kept))
+
+
+_SCALES = ("effort", "thinking_budget")
+_LEVELS = PARAMETERS["effort"].choices
+
+
+def _overlap(effort: Effort, kept: Mapping[str, Value]) -> Verdict | None:
+    """The verdict on an effort that the budget beside it would write over in the body."""
+    if not all(name in kept for name in _SCALES):
+        return None
+    first, second = (_fragment(effort, name, kept[name]) for name in _SCALES)
+    if first is None or second is None:
+        return None
+    alone: dict[str, Value] = {}
+    merge(alone, first)
+    merge(alone, second)
+    again: dict[str, Value] = deepcopy(alone)
+    merge(again, first)
+    return None if again == alone else Verdict("ignored", "the thinking budget is sent in its place", left_out=True)
 
 
 def as_asked(request: Request) -> Judged:
@@ -243,14 +273,16 @@ def learned(fault: Fault, parameter: str, value: Value, state: State) -> Learned
     said, code = fault.message, (fault.code or "").lower()
     if found := _ONLY.search(said):
         return Learned(parameter, "pinned", said, state, value=_typed(next(filter(None, found.groups()))))
-    if "unsupported_parameter" in code or _WHOLE.search(said):
+    if "unsupported_parameter" in code or (
+        code != "unsupported_value" and _WHOLE.search(said) and not _SOME.search(said)
+    ):
         return Learned(parameter, "refused", said, state)
     return Learned(parameter, "refused", said, state, asked=value)
 
 
 _ONLY = re.compile(
     r"only the default \(([^)\s]+)\)|only `?(?:\w+=)?([\w.]+)`? is (?:allowed|supported)"
-    r"|(?:must|may only|can only) be (?:set to )?`?(1)`?\b(?!\.\d)",
+    r"|(?:must|may only|can only) be (?:set to )?`?(1)`?\b(?!\.\d|\s+(?:or|and)\b|\s*[<>])",
     re.IGNORECASE,
 )
 _WHOLE = re.compile(
@@ -258,6 +290,9 @@ _WHOLE = re.compile(
     r"|no such|not allowed",
     re.IGNORECASE,
 )
+
+
+_SOME = re.compile(r"unsupported value|supported values|between|must be one of|should be", re.IGNORECASE)
 
 
 def _typed(text: str) -> Value:
@@ -454,11 +489,13 @@ def _sequence(doc: Document, section: str) -> list[Any]:
     return value
 
 
-def _only(doc: Document, entry: object, known: tuple[str, ...], *place: str | int) -> dict[str, Any]:
+def _only(doc: Document, entry: object, known: tuple[str, ...] | None, *place: str | int) -> dict[str, Any]:
+    """A mapping with no other keys than the known ones; None for any."""
     if not isinstance(entry, dict):
-        raise ConfigError(f"{doc.where(*place)}: keys are wanted here", f"known keys: {', '.join(known)}")
+        hint = f"known keys: {', '.join(known)}" if known else "write them as  name: value"
+        raise ConfigError(f"{doc.where(*place)}: names with values are wanted here", hint)
     for key in entry:
-        if key not in known:
+        if known is not None and key not in known:
             hint = nearest(str(key), known) or f"known keys: {', '.join(known)}"
             raise ConfigError(f"{doc.where(*place, key)}: unknown key '{key}'", hint)
     return entry
@@ -498,7 +535,7 @@ def _family(doc: Document, number: int, entry: object) -> Family:
     if "effort" in entry:
         found["effort"] = str(entry["effort"])
     if "trace" in entry:
-        found["trace"] = _only(doc, entry["trace"], tuple(entry["trace"]), *place, "trace")
+        found["trace"] = _only(doc, entry["trace"], None, *place, "trace")
     if "recommended" in entry:
         sets = entry["recommended"] if isinstance(entry["recommended"], list) else [entry["recommended"]]
         found["recommended"] = tuple(
@@ -507,7 +544,7 @@ def _family(doc: Document, number: int, entry: object) -> Family:
     given = entry.get("parameters") or {}
     found["parameters"] = {
         name: _rules(doc, rules, *place, "parameters", _parameter(doc, name, *place, "parameters"))
-        for name, rules in _only(doc, given, tuple(given), *place, "parameters").items()
+        for name, rules in _only(doc, given, None, *place, "parameters").items()
     }
     return Family(**found)
 
@@ -543,9 +580,13 @@ def _range(doc: Document, value: object, *place: str | int) -> tuple[float | Non
     if value is None:
         return None, None
     ends = value if isinstance(value, list) else []
-    if len(ends) != 2 or not all(end is None or (isinstance(end, (int, float)) and end is not True) for end in ends):
+    if len(ends) != 2 or not all(end is None or _is_finite(end) for end in ends):
         raise ConfigError(f"{doc.where(*place)}: a range is two numbers", "range: [0, 2]")
     return ends[0], ends[1]
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _effort(doc: Document, name: str, entry: object) -> Effort:
@@ -579,6 +620,8 @@ def _nested(field: str, value: Value) -> dict[str, Value]:
 def _retired(doc: Document, number: int, entry: object) -> Retired:
     place = ("retired", number)
     entry = _only(doc, entry, ("match", "at", "date", "successor", "source"), *place)
+    if "match" not in entry:
+        raise ConfigError(f"{doc.where(*place)}: which ids are retired?", "match: old-model")
     match, at, source = (
         _texts(doc, entry[key], *place, key) if key in entry else () for key in ("match", "at", "source")
     )

@@ -67,9 +67,10 @@ class Wire:
         """The parameter of ours that an endpoint refuses: by its own name for it (`generationConfig.topK`), or as the
         only one that its message mentions; or None."""
         names = {_plain(name): ours for ours, names in self.fields.items() for name in names}
-        for part in reversed(re.split(r"[.\[\]]+", param or "")):
-            if found := names.get(_plain(part)):
-                return found
+        if param:
+            return next(
+                (names[part] for part in map(_plain, re.split(r"[.\[\]]+", param)[::-1]) if part in names), None
+            )
         mentioned = {names[word] for word in map(_plain, re.findall(r"\w+", message)) if word in names}
         return mentioned.pop() if len(mentioned) == 1 else None
 

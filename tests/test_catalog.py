@@ -148,7 +148,8 @@ def test_a_key_is_not_taken_along_to_another_host(
 def test_an_address_on_this_machine_is_local() -> None:
     for host, local in (("127.0.0.1:1", True), ("localhost", True), ("[::1]:1", True), ("h.example", False)):
         assert resolve("custom", SHIPPED, base_url=f"http://{host}/v1", plain_http=True).local is local
-    assert resolve("ollama", SHIPPED, base_url="https://box.example:11434").local
+    assert not resolve("ollama", SHIPPED, base_url="https://box.example:11434").local, "it may cost money"
+    assert not resolve("custom", SHIPPED, base_url="http://127.0.0.1:1/v1", key="GATEWAY_KEY").local
 
 
 def test_another_key_for_a_known_endpoint() -> None:

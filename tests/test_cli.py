@@ -166,7 +166,7 @@ def test_a_profile_by_name_and_by_file(lab: Lab, serve: Servers) -> None:
     assert lab(*ask, "-p", "english-quatrain", "--var", "subject=a cold pier").code == 0
     done = lab(*ask, "Go", "-p", "mine.yaml", "--var", "who=杜甫", "-t", "0.1", "--format", "json")
     shipped, own = bodies(server)
-    assert "a cold pier" in shipped["messages"][-1]["content"] and "ABAB" in shipped["messages"][-1]["content"]
+    assert "a cold pier" in shipped["messages"][-1]["content"] and "ABAB" in shipped["messages"][0]["content"]
     assert own["messages"] == [
         {"role": "system", "content": "# Goal\nPraise 杜甫.\n\n# Format\nOne line.\n\n# Rules\n- No title."},
         {"role": "user", "content": "It is winter.\n\nGo"},

@@ -199,7 +199,8 @@ def test_circles_and_missing_bases_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "template",
     ["{{ 'a' * 10**10 }}", "{{ v ~ v }}", "{% for a in v %}x{% endfor %}", "{{ [v, v]|join(v) }}",
-     "{{ v|center(9**9) }}", "{{ v[0] }}", "{{ range(9) }}", "{% set x = v %}", "{% macro m() %}{% endmacro %}", "{{ v|list }}", "{{ 2**9 }}",
+     "{{ v|center(9**9) }}", "{{ v[0] }}", "{{ range(9) }}", "{% set x = v %}", "{% macro m() %}{% endmacro %}",
+     "{{ v|list }}", "{{ 2**9 }}",
      "{% raw %}" + "{{ v }}" * 50_000],
 )  # fmt: skip
 def test_a_template_that_could_run_away_is_refused_at_once(template: str) -> None:
@@ -216,10 +217,11 @@ def test_what_a_template_may_do() -> None:
 
 
 BITS = st.sampled_from(["{{", "}}", "{%", "%}", "{#", "#}", "a", " ", "|upper", "if", "endif", "else", "'", "1", "(",
-                        ")", "for", "in", "**", "*", "雪", "\n", "raw", "endraw", "default", ".", "[", "]", "\0"])  # fmt: skip
+                        ")", "for", "in", "**", "*", "雪", "\n", "raw", "endraw", "default", ".", "[", "]",
+                        "\0"])  # fmt: skip
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=1000, deadline=2000)
 @given(st.lists(BITS, max_size=25).map("".join))
 def test_no_template_brings_us_down(text: str) -> None:
     try:
@@ -237,7 +239,7 @@ YAMLS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=1000, deadline=2000)
 @given(st.dictionaries(KEYS, YAMLS, max_size=5) | st.text(max_size=60))
 def test_no_file_brings_us_down(content: object) -> None:
     import yaml

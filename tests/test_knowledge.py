@@ -88,12 +88,17 @@ def test_the_longest_pattern_wins_and_the_shorter_ones_fill_in() -> None:
         ("think-1", {"effort": "low"}, {"effort": "refused left out"}),
         ("think-1", {"thinking_budget": 500}, {"thinking_budget": "refused left out"}),
         ("think-2-fixed", {"temperature": 1}, {"temperature": "pinned"}),
+        ("think-1", {"temperature": 0.5, "thinking_budget": 0},
+         {"temperature": "honoured", "thinking_budget": "unknown"}),
+        ("think-1", {"temperature": 0.5, "effort": "low"}, {"temperature": "ignored", "effort": "refused left out"}),
+        ("think-1", {"effort": "high", "thinking_budget": 2000}, {"effort": "ignored left out",
+                                                                  "thinking_budget": "unknown"}),
         ("think-2-fixed", {"temperature": 0.3}, {"temperature": "pinned left out"}),
         ("think-2-fixed", {"thinking_budget": 2000}, {"thinking_budget": "refused left out"}),
     ],
 )  # fmt: skip
 def test_verdicts(model: str, asked: dict[str, Value], expected: dict[str, str]) -> None:
-    assert words(model, **asked) == expected
+    assert words(model, "adapt", **asked) == expected
 
 
 def test_effort_and_budget_become_pieces_of_the_body() -> None:
@@ -155,6 +160,10 @@ def test_a_finding_holds_where_it_was_made() -> None:
         ("invalid temperature: only 1 is allowed for this model", None, ("pinned", 1, None)),
         ("temperature: Extra inputs are not permitted", None, ("refused", None, None)),
         ("temperature must be in [0, 1.5]", "3051", ("refused", None, 0.2)),
+        ("temperature must be 1 or less", None, ("refused", None, 0.2)),
+        ("Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values are: "
+         "'low'.",
+         "unsupported_value", ("refused", None, 0.2)),
         ("Invalid 'temperature': decimal above maximum value.", "decimal_above_max_value", ("refused", None, 0.2)),
     ],
 )  # fmt: skip
@@ -168,6 +177,7 @@ def test_an_endpoint_blames_a_parameter_by_its_own_name() -> None:
     assert wire.blamed("max_completion_tokens", "") == "max_tokens"
     assert wire.blamed("body.maxCompletionTokens", "") == "max_tokens"
     assert wire.blamed(None, "the thinking type must be one of …") == "effort"
+    assert wire.blamed("input[0].content", "thinking is too long") is None, "it says what it means, and it is not ours"
     assert wire.blamed(None, "max_completion_tokens and thinking don't go together") is None, "either may be meant"
     assert wire.blamed("messages[0]", "too long") is None
 

@@ -222,7 +222,8 @@ def test_a_model_that_nobody_knows_is_judged_everywhere(name: str) -> None:
     result = judge(found, Request(found.model, (Message("user", "hi"),), EVERYTHING))
     assert result.verdicts.keys() == EVERYTHING.keys()
     left_out = {name for name, verdict in result.verdicts.items() if verdict.left_out}
-    assert left_out == {name for name, verdict in result.verdicts.items() if verdict.word == "refused"}
+    assert left_out == {name for name, verdict in result.verdicts.items() if verdict.word == "refused"
+                        or "in its place" in verdict.note}  # fmt: skip
     assert result.sent.keys() == EVERYTHING.keys() - left_out, "what is not known is sent as it was asked"
     json.dumps(result.body)
 

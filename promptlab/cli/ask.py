@@ -56,6 +56,7 @@ class Asked:
     plain_http: bool = False
     cot: bool = False
     allow_files: bool = False
+    save: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,33 @@ class Way:
 def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
     places = config.places()
     settings = config.settings(places)
-    return carry_out(make_plan(asked, places, settings), output, limits, way, places, settings)
+    plan = make_plan(asked, places, settings)
+    if asked.save is not None:
+        from promptlab.cli.keep import save
+
+        save(asked.save, asked, places, False, quiet=output.quiet)
+    if not output.quiet and (line := _advice(asked, plan, places, settings)):
+        print(f"promptlab: {line}", file=sys.stderr)
+    return carry_out(plan, output, limits, way, places, settings)
+
+
+def _advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> str | None:
+    """The lint of the prompt for its targets, as one line."""
+    from promptlab.cli.lint import brief
+    from promptlab.profile.lint import lint, lint_text
+
+    found = endpoints_of(plan, settings)
+    targets = {
+        cell.target: (cell.target, facts_of(settings.knowledge, found[cell.endpoint], cell.request.model), None)
+        for cell in plan.cells
+    }
+    if asked.profile is not None:
+        profile = read(find(asked.profile, places.profiles), places.profiles)
+        return brief(lint(profile, None, list(targets.values()), sources=settings.knowledge.sources))
+    context = bool(asked.files) or len(plan.cells[0].request.messages[-1].text) > len(plan.prompt)
+    return brief(
+        lint_text(plan.prompt, list(targets.values()), has_context=context, sources=settings.knowledge.sources)
+    )
 
 
 def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
@@ -190,7 +217,7 @@ def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: conf
     endpoints = endpoints_of(plan, settings)
     files = _files(plan, places, way, quiet=output.quiet)
     keeps = way.save and not way.dry_run
-    store = Store(places.database) if keeps or places.database.exists() else None
+    store = _store(places, keeps=keeps)
     try:
         knowledge = Knowledge(findings=store.findings() if store else ()).above(settings.knowledge)
         chain = config.keys(places, way.env_file)
@@ -198,8 +225,8 @@ def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: conf
             endpoints, lambda model: files[model], secrets=lambda names: _secret(chain, names), knowledge=knowledge,
             mode=plan.mode,
         )  # fmt: skip
-        _look_ahead(plan, endpoints, knowledge, registry, quiet=output.quiet)
         providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
+        _look_ahead(plan, endpoints, knowledge, registry, providers, quiet=output.quiet)
         if way.dry_run:
             print_requests([_planned(cell, providers[cell.index], endpoints[cell.endpoint]) for cell in plan.cells],
                            output.format)  # fmt: skip
@@ -210,23 +237,44 @@ def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: conf
             store.close()
 
 
+def _store(places: config.Places, *, keeps: bool) -> Store | None:
+    """The history, for what was found out and, where the run is kept, for its events. Raises StoreError for that."""
+    if not keeps and not places.database.exists():
+        return None
+    try:
+        return Store(places.database)
+    except StoreError as error:
+        if keeps:
+            raise
+        print(f"promptlab: {clean_line(error.message)}; what was found out of models is not known", file=sys.stderr)
+        return None
+
+
 def _secret(chain: KeyChain, names: Sequence[str]) -> Secret | None:
     key = chain.find(names)
     return Secret(key.name, key.value) if key else None
 
 
 def _look_ahead(
-    plan: Plan, endpoints: Mapping[str, Endpoint], knowledge: Knowledge, registry: Registry, *, quiet: bool
+    plan: Plan,
+    endpoints: Mapping[str, Endpoint],
+    knowledge: Knowledge,
+    registry: Registry,
+    providers: Mapping[int, Provider],
+    *,
+    quiet: bool,
 ) -> None:
     """What is known before anything is sent: retired models are told, and a strict plan ends here where a parameter
     would not be honoured. Raises UsageError."""
     broken: list[str] = []
-    for cell in plan.cells:
-        judged = registry.judge(endpoints[cell.endpoint])(cell.request)
-        for name, verdict in not_honoured(judged.verdicts, cell.request.parameters).items():
+    for cell in plan.cells if plan.mode == "strict" else ():
+        verdicts = registry.judge(endpoints[cell.endpoint])(cell.request).verdicts
+        if endpoints[cell.endpoint].litellm:  # which leaves out things of its own accord
+            verdicts = providers[cell.index].wire(cell.request).verdicts
+        for name, verdict in not_honoured(verdicts, cell.request.parameters).items():
             note = f" ({verdict.note})" if verdict.note else ""
             broken.append(f"{cell.target}: {name} {show(cell.request.parameters[name])} is {verdict.word}{note}")
-    if broken and plan.mode == "strict":
+    if broken:
         raise UsageError("nothing was sent: " + "; ".join(dict.fromkeys(broken)),
                          "leave these out, or use --params adapt")  # fmt: skip
     if quiet:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from promptlab import config
 from promptlab.cli.ask import named, retirement, today
-from promptlab.errors import UsageError
+from promptlab.errors import StoreError, UsageError
 from promptlab.knowledge import Facts, Finding, Knowledge, Rule, Source
 from promptlab.params import PARAMETERS, Value, show
 from promptlab.plan import Target, parse_target
@@ -31,7 +31,7 @@ def facts(model: str, base_url: str | None, format: str | None, *, plain_http: b
     found = facts_of(known, endpoint, target.model)
     sources = [known.sources[name] for name in found.family.source if name in known.sources]
     if format == "json":
-        sys.stdout.write(json.dumps(_object(target, found, sources), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_object(target, found, sources), ensure_ascii=True, indent=2) + "\n")
     else:
         for line in _lines(target, endpoint.base_url, found, sources):
             sys.stdout.write(clean_line(line).rstrip() + "\n")
@@ -43,28 +43,33 @@ def forget(model: str, parameter: str | None) -> int:
     places = config.places()
     if parameter is not None and parameter not in PARAMETERS:
         raise UsageError(f"unknown parameter '{parameter}'", f"known: {', '.join(PARAMETERS)}")
-    name = model if "/" in model else f"custom/{model}"
-    endpoint, _, id = name.partition("/")
+    target = _target(model, None if "/" in model else "any", config.settings(places))
     store = Store(places.database)
     try:
-        count = store.forget(endpoint, id, parameter)
+        count = store.forget(target.endpoint, target.model, parameter)
     finally:
         store.close()
-    what = f" of {parameter}" if parameter else ""
-    sys.stderr.write(f"{count or 'nothing was'} {'findings ' if count != 1 else 'finding '}{what}".strip())
-    sys.stderr.write(f" forgotten on {clean_line(name)}\n")
+    what = f"{parameter} of " if parameter else ""
+    said = (
+        f"nothing was found out on {what}" if not count else f"forgotten: {count} finding{'s' * (count > 1)} on {what}"
+    )
+    sys.stderr.write(f"{said}{clean_line(target.text)}\n")
     return 0 if count else 1
 
 
 def _target(text: str, base_url: str | None, settings: config.Settings) -> Target:
-    (text,) = named([text], settings)[:1] or [text]
+    text = named([text], settings)[0]
     return parse_target(f"custom/{text}" if base_url and "/" not in text else text)
 
 
 def _findings(places: config.Places) -> list[Finding]:
     if not places.database.exists():
         return []
-    store = Store(places.database)
+    try:
+        store = Store(places.database)
+    except StoreError as error:
+        sys.stderr.write(f"promptlab: {clean_line(error.message)}; what was found out here is not shown\n")
+        return []
     try:
         return store.findings()
     finally:

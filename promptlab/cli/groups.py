@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlab.cli.options import BaseUrl, Narrowing, PlainHttp, Quiet, TextOrJson, spread
+from promptlab.cli.options import BaseUrl, Color, Narrowing, PlainHttp, Quiet, TextOrJson, spread
 
 if TYPE_CHECKING:
     from promptlab.cli.here import Look
@@ -208,3 +209,156 @@ def endpoints_remove(name: Annotated[str, typer.Argument(help="One of your own."
     from promptlab.cli.endpoints import remove
 
     return remove(name, config.places())
+
+
+profiles = typer.Typer(help="Prompts that are kept: what they are, what each model gets of them.",
+                       rich_markup_mode=None, no_args_is_help=True)  # fmt: skip
+ProfileName = Annotated[str, typer.Argument(metavar="NAME", help="A profile's name or file.")]
+NewName = Annotated[str, typer.Argument(metavar="NEW", help="Letters of any script, digits, - _ and .")]
+Force = Annotated[bool, typer.Option("--force", help="In place of the one that has the name.")]
+Here = Annotated[bool, typer.Option("--here", help="Into ./profiles, for this folder alone.")]
+
+
+@profiles.command("list")
+def profiles_list(format: TextOrJson = None) -> int:
+    """All profiles, the nearest folder first, and what a nearer one hides."""
+    from promptlab import config
+    from promptlab.cli.profiles import list_profiles
+
+    return list_profiles(config.places(), format)
+
+
+@profiles.command("show")
+def profiles_show(
+    name: ProfileName,
+    for_: Annotated[list[str] | None, typer.Option("--for", metavar="TARGET", show_default=False,
+                    help="The exact messages that this target gets; repeat it for more.")] = None,
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", show_default=False,
+                   help="A variable of the profile; repeat it for more.")] = None,
+    diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="TARGET TARGET", show_default=False,
+                    help="How what two targets get differs.")] = None,
+    prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", show_default=False,
+                      help="What would be asked beside the profile.")] = "",
+    cot: Annotated[bool, typer.Option("--cot", help="As `ask --cot`.")] = False,
+    allow_files: Annotated[bool, typer.Option("--allow-files", help="Let it read files outside its folder.")] = False,
+    format: TextOrJson = None,
+    color: Color = "auto",
+) -> int:  # fmt: skip
+    """What is in a profile; with --for, exactly what a model gets of it, and why."""
+    from promptlab import config
+    from promptlab.cli.profiles import Asked, show_profile
+
+    asked = Asked(name, tuple(for_ or ()), tuple(var or ()), diff, prompt, cot, allow_files, format, color)
+    return show_profile(asked, config.places())
+
+
+@profiles.command("new")
+def profiles_new(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    here: Here = False,
+    force: Force = False,
+) -> int:
+    """Make a profile: asks for its four parts, or takes its YAML from a pipe."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.new(name, config.places(), here=here, force=force)
+
+
+@profiles.command("edit")
+def profiles_edit(name: ProfileName) -> int:
+    """Open a profile in your editor; it is checked when you save, and a broken text is kept."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.edit(name, config.places())
+
+
+@profiles.command("copy")
+def profiles_copy(name: ProfileName, new: NewName, here: Here = False, force: Force = False) -> int:
+    """Copy a profile under another name, comments and all."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.copy(name, new, config.places(), here=here, force=force)
+
+
+@profiles.command("rename")
+def profiles_rename(name: ProfileName, new: NewName, force: Force = False) -> int:
+    """Give one of your profiles another name."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.rename(name, new, config.places(), force=force)
+
+
+@profiles.command("remove")
+def profiles_remove(
+    name: ProfileName, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False
+) -> int:
+    """Delete one of your profiles."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.remove(name, config.places(), yes=yes)
+
+
+@profiles.command("path")
+def profiles_path(name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None) -> int:
+    """Print the file of a profile, or the folder of your own."""
+    from promptlab import config
+    from promptlab.cli import keep
+
+    return keep.path(name, config.places())
+
+
+@profiles.command("lint")
+def profiles_lint(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME|FILE|-]...", show_default=False)] = None,
+    for_: Annotated[list[str] | None, typer.Option("--for", metavar="TARGET", show_default=False,
+                    help="The model that it is for; repeat it for more.")] = None,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", show_default=False,
+                      help="text, json, sarif or github.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write the safe fixes into the files.")] = False,
+) -> int:  # fmt: skip
+    """What in a profile works against the model that it is for, and the fix; exit code 1 with warnings."""
+    from promptlab.cli.lint import lint
+
+    return lint(names or [], for_ or [], format, fix=fix)
+
+
+@profiles.command("import")
+def profiles_import(
+    path: Annotated[Path, typer.Argument(help="A file or folder of another tool.")],
+    format: Annotated[str | None, typer.Option("--from", metavar="FORMAT", show_default=False,
+                      help="aichat, llm, fabric, awesome, cherry, promptfoo or text; recognised without it.")] = None,
+    into: Annotated[Path | None, typer.Option("--into", metavar="FOLDER", show_default=False,
+                    help="Not into your own folder of profiles.")] = None,
+    force: Force = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taken; write nothing.")] = False,
+) -> int:  # fmt: skip
+    """Take over what other tools keep; nothing is overwritten without --force."""
+    from promptlab import config
+    from promptlab.cli.exchange import import_profiles
+    from promptlab.profile import listed
+
+    places = config.places()
+    return import_profiles(path, into or places.config / "profiles", format=format, force=force, dry_run=dry_run,
+                           known=listed(places.profiles))  # fmt: skip
+
+
+@profiles.command("export")
+def profiles_export(
+    name: ProfileName,
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="As for import; says what it can't hold.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", show_default=False,
+                   help="A file or folder; stdout without it.")] = None,
+    force: Force = False,
+) -> int:  # fmt: skip
+    """Write a profile as another tool has it."""
+    from promptlab import config
+    from promptlab.cli.exchange import export_profile
+    from promptlab.profile import find, read
+
+    folders = config.places().profiles
+    return export_profile(read(find(name, folders), folders), to, out, force=force)

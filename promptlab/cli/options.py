@@ -51,6 +51,8 @@ class Asking(NamedTuple):
                    "reasoning models get the prompt as it is.")] = False  # fmt: skip
     allow_files: Annotated[bool, typer.Option("--allow-files", help="Let the profile read files outside its folder.")
                            ] = False  # fmt: skip
+    save: Annotated[str | None, typer.Option("--save", metavar="NAME", show_default=False,
+                    help="Keep this command as a profile, too.")] = None  # fmt: skip
     system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
                       help="System prompt.")] = None  # fmt: skip
     file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
@@ -65,7 +67,7 @@ class Asking(NamedTuple):
         return Asked(
             prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,
             self.file or [], self.option or [], parameters, "adapt" if mode is None else mode, self.plain_http,
-            self.cot, self.allow_files,
+            self.cot, self.allow_files, self.save,
         )  # fmt: skip
 
 

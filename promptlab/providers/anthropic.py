@@ -65,7 +65,7 @@ class Anthropic:
         for name, value in judged.send.items():
             if not name.startswith(BODY):
                 body[self._names.get(name, name)] = value
-        self._limit(request.model, body, judged)
+        self._limit(request, body, judged)
         return body
 
     def fields(self, name: str) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class Anthropic:
     def fold(self, call: Call) -> AnthropicFold:
         return AnthropicFold(call)
 
-    def _limit(self, model: str, body: dict[str, Value], judged: Judged) -> None:
+    def _limit(self, request: Request, body: dict[str, Value], judged: Judged) -> None:
         """Put a limit into a body that has none, above the budget for thinking, and say so."""
         later: dict[str, Value] = {}  # what Direct merges into the body
         merge(later, judged.body)
@@ -86,7 +86,9 @@ class Anthropic:
         if field in body or field in later:
             return
         budget = count(mapping(later.get("thinking")).get("budget_tokens")) or 0
-        limit = (self._most(model) if self._most else None) or MOST
+        limit = (self._most(request.model) if self._most else None) or MOST
+        if isinstance(wanted := request.parameters.get(_LIMIT), int):  # it was refused: never more than that
+            limit = min(limit, wanted)
         if limit <= budget:
             limit = budget + MOST
         body[field] = judged.sent[_LIMIT] = limit

@@ -107,6 +107,10 @@ def _endpoint(
     if not endpoint.litellm and name != LOCAL:
         check_url(endpoint.base_url, doc.where(*above, name, "base_url"))
         check_plain(endpoint, doc.where(*above, name, "base_url"), "plain_http: true")
+    if endpoint.tags not in ("auto", "off", "assume-open"):
+        raise ConfigError(f"{doc.where(*above, name, 'tags')}: tags must be auto, off or assume-open")
+    if not all(isinstance(wanted, str) and wanted for wanted in endpoint.wire.values()):
+        raise ConfigError(f"{doc.where(*above, name, 'wire')}: wire maps our names to theirs", "max_tokens: n_predict")
     if endpoint.slots < 1:
         raise ConfigError(f"{doc.where(*above, name, 'slots')}: slots must be 1 or more")
     _check_headers(endpoint, doc.where(*above, name, "headers"))
@@ -181,12 +185,15 @@ def resolve(
         dialect = usual.dialect if usual.dialect != "litellm" else "openai-chat"
         at = replace(
             usual, base_url=base_url, keys=(key,) if key else usual.keys if own else (), litellm=None, dialect=dialect,
-            local=here.hostname in LOOPBACK or usual.local, like=usual.like if own else "",
+            local=(here.hostname in LOOPBACK and not key) or (own and usual.local), like=usual.like if own else "",
+            headers=usual.headers if own else {},
             plain_http=plain_http or (own and usual.plain_http),
         )  # fmt: skip
         check_plain(at, "--base-url", "--plain-http")
         return at
     if name in known:
+        if not known[name].litellm and name != LOCAL:
+            check_plain(known[name], f"endpoint {name}", "plain_http: true in config.yaml")
         return replace(known[name], keys=(key,) if key else known[name].keys)
     if name in _litellm_names():
         keys = (key,) if key else () if name in _AMBIENT else (f"{name.upper()}_API_KEY",)

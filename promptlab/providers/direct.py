@@ -12,7 +12,7 @@ from promptlab.knowledge import Judge, Judged, as_asked, merge
 from promptlab.params import BODY, Value
 from promptlab.providers import fault
 from promptlab.providers.http import LONGEST_ERROR, LONGEST_EVENT, EventDecoder, LineDecoder, Pool, base
-from promptlab.request import Request, Wire
+from promptlab.request import Request, Verdict, Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -108,13 +108,16 @@ class Direct:
         body = self._dialect.body(request, judged)
         raw = {name.removeprefix(BODY): value for name, value in judged.send.items() if name.startswith(BODY)}
         merge(body, judged.body)
+        overridden = {name for name in judged.sent for key in raw if key in self._dialect.fields(name)}
         merge(body, raw)
         fields = {
             name: (*self._dialect.fields(name), *_keys(judged.body if name in _SCALES else {}))
             for name in judged.sent
         }  # fmt: skip
         url = self._base_url + self._dialect.path(request.model)
-        return Wire(url, body, dict(judged.sent), True, judged.verdicts, fields, judged.state)
+        lost = Verdict("ignored", "a raw field of the body stands in its place", left_out=True)
+        sent = {name: value for name, value in judged.sent.items() if name not in overridden}
+        return Wire(url, body, sent, True, judged.verdicts | dict.fromkeys(overridden, lost), fields, judged.state)
 
     async def prepare(self) -> None:
         if self._connect is not None:
@@ -220,10 +223,13 @@ _SCALES = ("effort", "thinking_budget")
 
 
 def _keys(value: Value) -> tuple[str, ...]:
-    """Every name in a fragment, however deep."""
+    """The names of a fragment's innermost values, but for those that stand in any message of an error."""
     if not isinstance(value, dict):
         return ()
-    return tuple(name for key, inner in value.items() for name in (key, *_keys(inner)))
+    return tuple(
+        name for key, inner in value.items()
+        for name in (_keys(inner) if isinstance(inner, dict) else (key,)) if name not in ("type", "summary")
+    )  # fmt: skip
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from promptlab.providers import listing
+from promptlab.providers.fault import without_key
 from promptlab.providers.http import LOOPBACK, base
 from promptlab.providers.listing import Model, NotAList, decode, mapping, text
 from promptlab.providers.probe import Asker, Probe, Reply, Unheard, root
@@ -149,6 +150,8 @@ class _Talk:
     def answered(self, software: str, models: tuple[Model, ...]) -> None:
         """Keep what is known by now: the limit may cut off whatever else is asked."""
         server = self.server
+        if key := self.probe.key:  # some servers repeat what they are told
+            models = tuple(replace(m, id=without_key(m.id, key), name=without_key(m.name, key)) for m in models)
         server.state, server.detail, server.software, server.models, server.age = "answers", "", software, models, 0.0
 
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from promptlab import __version__
 from promptlab.errors import LabError, UsageError, WeightsError
 from promptlab.providers import gguf
+from promptlab.providers.http import LOOPBACK
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -283,7 +284,7 @@ class _Hub:
             raise UsageError("HF_ENDPOINT is no address of a hub", f"write it as {_HUB}, or unset it")
         if token and not (token.isascii() and token.isprintable()):
             raise UsageError("HF_TOKEN holds a character that no token has", "export HF_TOKEN=… again")
-        self._token = token
+        self._token = token if token and _may_carry(self._endpoint) else None
 
     def files(self, repository: str) -> tuple[str, list[Remote]]:
         """The newest revision, and its files."""
@@ -394,3 +395,9 @@ class _Hub:
             f"{self.host} can't be reached",
             "connect and run it again, name a mirror (HF_ENDPOINT=https://…), or use a file: -m local:/path/model.gguf",
         )
+
+
+def _may_carry(url: str) -> bool:
+    """Whether a token may go there: not readable on the way, or not on any way at all."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK

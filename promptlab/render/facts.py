@@ -63,12 +63,12 @@ def facts(cell: Transcript, cost: Cost) -> list[str]:
     found = []
     if cell.queued is not None and cell.queued >= 1.0:
         found.append(f"queued {seconds(cell.queued)}")
-    if cell.loading is not None:
-        found.append(f"loading the model {seconds(cell.loading)}, within the times")
+    loading = f" ({seconds(cell.loading)} of it loading or waiting for the model)" if cell.loading is not None else ""
     if times.first_thought is not None:
-        found.append(f"first thought {seconds(times.first_thought)}")
+        found.append(f"first thought {seconds(times.first_thought)}{loading}")
+        loading = ""
     if times.first_answer is not None:
-        found.append(f"first answer {seconds(times.first_answer)}")
+        found.append(f"first answer {seconds(times.first_answer)}{loading}")
     if times.thinking is not None:
         tally = f" ({answer_about}{count.thinking} tok)" if count.thinking else ""
         found.append(f"thinking {seconds(times.thinking)}{tally}")
