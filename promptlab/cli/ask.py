@@ -77,9 +77,11 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
         from promptlab.cli.keep import save
 
         save(asked.save, asked, places, False, quiet=output.quiet)
+    code = carry_out(plan, output, limits, way, places, settings)
+    # Behind the answers: it takes 30 ms to import, which nobody need wait for before the request is out.
     if not output.quiet and (line := _advice(asked, plan, places, settings)):
         print(f"promptlab: {line}", file=sys.stderr)
-    return carry_out(plan, output, limits, way, places, settings)
+    return code
 
 
 def _advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> str | None:

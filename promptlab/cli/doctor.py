@@ -22,7 +22,7 @@ from promptlab.cli.check import Check, State, Work, print_checks, without_keys
 from promptlab.cli.terminal import check_terminal
 from promptlab.cli.trial import described, probe
 from promptlab.config import Places, Settings
-from promptlab.errors import LabError, UsageError, nearest
+from promptlab.errors import ConfigError, LabError, UsageError, nearest
 from promptlab.keys import Key, KeyChain
 from promptlab.knowledge import Knowledge
 from promptlab.providers.catalog import Endpoint
@@ -78,7 +78,7 @@ def _places() -> tuple[Places, list[Check]]:
     """The user's folders, or none and what is wrong with them."""
     try:
         return config.places(), []
-    except (RuntimeError, OSError, KeyError, ValueError):  # platformdirs and pathlib, where nobody knows a home
+    except (ConfigError, OSError, KeyError, ValueError):  # where nobody knows a home
         fix = "set HOME, or PROMPTLAB_HOME to a folder of yours"
         return Places(_NOWHERE, _NOWHERE, _NOWHERE), [
             Check("folders", "home", "broken", "no home folder is known", fix)
