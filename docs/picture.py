@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from promptlab import config
-from promptlab.cli.ask import costing, endpoints_of
+from promptlab.cli.ask import costing
+from promptlab.cli.planning import endpoints_of
 from promptlab.render.live import Panes
 from promptlab.store import Store
 
@@ -15,7 +16,7 @@ store = Store(config.places().database)
 run = store.run(int(sys.argv[1]))
 console = Console(record=True, width=int((sys.argv[3:] or ["100"])[0]), height=60, file=io.StringIO(),
                   force_terminal=True, color_system="truecolor")  # fmt: skip
-panes = Panes(run, console, costing(endpoints_of(run.plan, config.places())), lambda: 0.0)
+panes = Panes(run, console, costing(endpoints_of(run.plan, config.settings(config.places()))), lambda: 0.0)
 for stamped in store.events(run.id or 0):
     panes(stamped)
 panes.close()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from promptlab import config
 from promptlab.cli import keep
-from promptlab.cli.ask import Asked, make_plan
+from promptlab.cli.planning import Asked, make_plan
 from promptlab.config import Places
 from promptlab.errors import LabError, ProfileError, UsageError
 from promptlab.profile import Profile, listed, read

@@ -11,8 +11,8 @@ import pytest
 
 from promptlab import config
 from promptlab.cli import profiles
-from promptlab.cli.ask import Asked as AskAsked
-from promptlab.cli.ask import make_plan
+from promptlab.cli.planning import Asked as AskAsked
+from promptlab.cli.planning import make_plan
 from promptlab.config import Places
 from promptlab.errors import LabError, ProfileError, UsageError
 from promptlab.profile import parse, read

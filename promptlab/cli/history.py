@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab import config
-from promptlab.cli.ask import Way, carry_out, check_mode, costing, endpoints_of
+from promptlab.cli.ask import Way, carry_out, costing
 from promptlab.cli.output import Output, console
+from promptlab.cli.planning import check_mode, endpoints_of
 from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Limits
 from promptlab.errors import UsageError

@@ -31,7 +31,7 @@ from promptlab.profile.writing import fields, variable_fields, write
 from promptlab.render.sanitise import clean_line
 
 if TYPE_CHECKING:
-    from promptlab.cli.ask import Asked
+    from promptlab.cli.planning import Asked
 
 _LONGEST_NAME = 180  # bytes; a file's name takes 255, and .yaml.broken-2 goes behind it
 _SIGNS = "letters, digits, - _ and . make a name, and it begins with a letter or a digit"

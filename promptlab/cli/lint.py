@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from promptlab import __version__, config, document, profile
-from promptlab.cli.ask import named
 from promptlab.cli.inputs import stdin_text
+from promptlab.cli.planning import named
 from promptlab.config import Settings
 from promptlab.document import Document
 from promptlab.errors import LabError, ProfileError, UsageError, nearest

@@ -14,8 +14,9 @@ import typer
 from promptlab.params import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
-    from promptlab.cli.ask import Asked, Way
+    from promptlab.cli.ask import Way
     from promptlab.cli.output import Output
+    from promptlab.cli.planning import Asked
     from promptlab.engine import Limits
     from promptlab.providers.roster import Wanted
 
@@ -62,7 +63,7 @@ class Asking(NamedTuple):
                       ] = None  # fmt: skip
 
     def asked(self, prompt: str | None, parameters: Parameters, mode: str | None) -> "Asked":
-        from promptlab.cli.ask import Asked
+        from promptlab.cli.planning import Asked
 
         return Asked(
             prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,

@@ -245,7 +245,7 @@ def show_profile(asked: Asked, places: Places) -> int:
 
 
 def _one(text: str, settings: Settings, asked: Asked) -> list[str]:
-    from promptlab.cli.ask import named
+    from promptlab.cli.planning import named
 
     found = named([text], settings)
     if asked.diff and len(found) != 1:
