@@ -182,6 +182,16 @@ def test_a_profile_extends_others_in_order(tmp_path: Path) -> None:
     assert found.parameters == {"temperature": [0.1, 1], "seed": [1]}
 
 
+def test_the_files_of_an_extended_profile_lie_beside_it(tmp_path: Path) -> None:
+    for name in ("base", "own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.md").write_text(name)
+    (tmp_path / "base" / "b.yaml").write_text("goal: x\ncontext: {files: notes.md}\n")
+    (tmp_path / "own" / "o.yaml").write_text("extends: b\ncontext: {files: [notes.md]}\n")
+    found = read(tmp_path / "own" / "o.yaml", (tmp_path / "base",))
+    assert [text for _, text in gather(found)] == ["base", "own"]
+
+
 def test_circles_and_missing_bases_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("goal: x\nextends: b\n")
     (tmp_path / "b.yaml").write_text("goal: x\nextends: a\n")

@@ -56,7 +56,8 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`prompt` is the user's turn as it stands, where the profile is one text rather than parts. `schema` is a JSON
-    Schema for the answer. `files` are globs beside the profile whose texts are context. `chat_only` names parts that
+    Schema for the answer. `files` are globs beside the profile whose texts are context; `homes` are the folders of
+    profiles that it extends, whose own files lie there. `chat_only` names parts that
     a reasoning model does not get. `parameters` are axes: a list of one value is that value."""
 
     name: str
@@ -71,6 +72,7 @@ class Profile:
     rules: tuple[str, ...] = ()
     context: str = ""
     files: tuple[str, ...] = ()
+    homes: tuple[Path, ...] = ()
     steps: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     chat_only: tuple[str, ...] = ()
@@ -150,11 +152,19 @@ def _read(path: Path, folders: Sequence[Path], above: tuple[Path, ...]) -> Profi
             base = find(name, (path.parent, *folders))
         except UsageError as error:
             raise ProfileError(f"{doc.where('extends')}: {error.message}", error.hint) from None
-        bases.append(_read(base, folders, (*above, here)))
+        bases.append(_at_home(_read(base, folders, (*above, here)), here.parent))
     whole = composed([*bases, own])
     if not whole.goal and not whole.prompt:
         raise ProfileError(f"{path}: the goal is missing", "add a line `goal: what is wanted` (or `prompt:`)")
     return whole
+
+
+def _at_home(base: Profile, folder: Path) -> Profile:
+    """A profile that is extended from another folder: its files stay where they are."""
+    home = base.path.parent.resolve()
+    if not base.files or home == folder:
+        return base
+    return replace(base, files=tuple(str(home / name) for name in base.files), homes=(*base.homes, home))
 
 
 def composed(profiles: Sequence[Profile]) -> Profile:

@@ -166,12 +166,14 @@ def gather(profile: Profile, *, anywhere: bool = False) -> list[tuple[str, str]]
     found: dict[Path, str] = {}
     size = 0
     for pattern in profile.files:
-        outside = Path(pattern).is_absolute() or ".." in Path(pattern).parts
+        path = Path(pattern)
+        known = any(path.is_relative_to(other) for other in profile.homes)
+        outside = (path.is_absolute() and not known) or ".." in path.parts
         if outside and not anywhere:
             raise ProfileError(f"{profile.path}: context: {pattern} is outside the profile's folder",
                                "--allow-files lets it")  # fmt: skip
         for file in _matching(home, pattern, profile):
-            if not anywhere and not file.resolve().is_relative_to(home):
+            if not anywhere and not any(file.resolve().is_relative_to(own) for own in (home, *profile.homes)):
                 raise ProfileError(f"{profile.path}: context: {file.name} leads out of the profile's folder",
                                    "--allow-files lets it")  # fmt: skip
             if file in found or not file.is_file():
