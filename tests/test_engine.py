@@ -24,6 +24,7 @@ from promptlab.events import (
     Event,
     Failed,
     Finished,
+    Opaque,
     Retrying,
     Stamped,
     Started,
@@ -479,7 +480,7 @@ class Scripted:
     ) -> None:
         self.name, self.slots = "scripted", 8
         self._events, self._then, self._hang, self._unready = events, then, hang, unready
-        self.prepared, self.closed = 0, 0
+        self.prepared, self.closed, self.released = 0, 0, 0
 
     def wire(self, request: Request) -> Wire:
         return Wire("http://x", {}, {})
@@ -500,7 +501,8 @@ class Scripted:
         finally:
             self.closed += 1
 
-    async def release(self) -> None: ...
+    async def release(self) -> None:
+        self.released += 1
 
     async def aclose(self) -> None: ...
 
@@ -617,3 +619,26 @@ def test_every_cell_is_started_and_ended_once_whatever_the_server_does(servers: 
                 assert event.fault.provider and "\n" not in event.fault.line()
 
     asyncio.run(go())
+
+
+def test_a_provider_is_let_go_once_after_its_last_cell_though_one_never_began() -> None:
+    async def go() -> tuple[Scripted, Scripted]:
+        shared, other = Scripted(Answer("a"), Finished("stop", True)), Scripted(Finished("stop", True))
+        engine = Engine({0: shared, 1: shared, 2: other}, [])
+        running = asyncio.create_task(engine.run(plan(["a", "a", "b"])))
+        asyncio.get_running_loop().call_soon(engine.cancel, 1)
+        async with asyncio.timeout(PATIENCE):
+            await running
+            while not shared.released:
+                await asyncio.sleep(0)
+        return shared, other
+
+    shared, other = asyncio.run(go())
+    assert (shared.released, other.released) == (1, 1)
+
+
+def test_what_was_paid_for_is_not_sent_again_though_no_text_came() -> None:
+    """Encrypted reasoning, and then a failure that would pass: thousands of tokens are billed already."""
+    failure = ProviderError(Fault("server", "internal error", "", "scripted", retryable=True))
+    ran = scripted(Scripted(Opaque("encrypted", "x"), then=failure))
+    assert ran.kinds() == ["Started", "Opaque", "Failed"]

@@ -173,3 +173,43 @@ def test_unknown_paths_stay_out_of_the_way(tmp_path: Path, lab: Lab, serve: Serv
     assert lab("ask", "hi", "-m", "v/m", "--env-file", str(tmp_path / "some.env"), env=env).code == 0
     sent = [request.headers["authorization"] for request in server.requests]
     assert sent == ["Bearer planted-key-1", "Bearer planted-key-2"]
+
+
+def test_a_400_that_was_about_something_else_teaches_nothing(lab: Lab, serve: Servers) -> None:
+    """It blames the parameter, and says the same of a request without it: then it was not that."""
+    first = Replay(json.dumps(REFUSED).encode(), status=400, headers=JSON)
+    server = serve.serve(first)
+    done = ask(lab, server)
+    assert done.code == 1 and len(server.requests) == 2
+    assert lab("models", "forget", "m").code == 1, "nothing was kept"
+
+
+def test_headers_of_an_endpoint_do_not_go_to_another_address(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    (lab.home / "config.yaml").write_text(
+        "endpoints:\n  team: {base_url: 'http://127.0.0.1:9/v1', headers: {x-team-token: planted}}\n", "utf-8"
+    )
+    assert lab("ask", "hi", "-m", "team/m", "--base-url", f"{server.url}/v1").code == 0
+    assert "x-team-token" not in server.requests[0].headers
+
+
+def test_a_kept_knowledge_of_another_shape_is_read_anew(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    assert ask(lab, server).code == 0
+    (kept,) = (lab.home / "cache").glob("knowledge-*.json")
+    for content in ("[]", "{}", '{"endpoints": 5}', '{"endpoints": {"a": {"base_url": 7}}}', "nonsense"):
+        kept.write_text(content)
+        done = ask(lab, server)
+        assert done.code == 0 and "Traceback" not in done.err, content
+        assert len(kept.read_text()) > 10_000
+
+
+def test_without_a_home_it_says_so(lab: Lab) -> None:
+    done = lab("ask", "hi", env={"PROMPTLAB_HOME": "~nobody-of-that-name/x"})
+    assert done.code == 2 and "PROMPTLAB_HOME" in done.err and "Traceback" not in done.err
+
+
+def test_a_broken_history_does_not_stop_a_run_that_keeps_nothing(lab: Lab, serve: Servers) -> None:
+    (lab.home / "promptlab.db").write_text("garbage")
+    done = ask(lab, serve(ANSWER), "--no-save")
+    assert done.code == 0 and "can't be opened" in done.err and "Snow." in done.out
