@@ -21,7 +21,7 @@ from promptlab.render.wrap import wrap_line
 
 FORMATS = ("text", "json", "jsonl")
 REFRESH = 10.0  # seconds; the limit of --refresh
-_PROCESS = 0.4  # seconds of its own work and of waiting that the command may take before it prints
+_PROCESS = 0.32  # seconds of its own work and of waiting that the command may take before it prints
 _LEAST = 0.15  # seconds; a server on this machine answers in a hundredth of it
 
 
