@@ -99,7 +99,7 @@ def parameters(
     quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
     for name, value in asked.items():
         word, told = verdicts.get(name, "unknown"), f"{name.removeprefix(BODY)} {_value(value)}"
-        if name in sent and _differs(value, sent[name]):
+        if name in sent and _differs(value, sent[name]) and not (brief and isinstance(sent[name], dict)):
             told += f" → {_value(sent[name])}"
         note = f": {clean_line(notes[name])}" if notes.get(name) else ""
         if name in sent and word in quiet:
