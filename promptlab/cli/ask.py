@@ -53,7 +53,7 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
     if asked.save is not None:
         from promptlab.cli.keep import save
 
-        save(asked.save, asked, places, False, quiet=output.quiet)
+        save(asked.save, asked, places, asked.force, quiet=output.quiet)
     code = carry_out(plan, output, limits, way, places, settings)
     # Behind the answers: it takes 30 ms to import, which nobody need wait for before the request is out.
     if not output.quiet and (line := _advice(asked, plan, places, settings)):

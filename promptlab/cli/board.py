@@ -81,7 +81,8 @@ class Table:
     def notes(self, refreshed: bool = False) -> Iterable[str]:
         """What is not in the table, and what to do about it. `refreshed`: the servers had the longer time already."""
         if not self.count and self._wanted.narrow:
-            yield "no model fits" + (f" '{clean_line(' '.join(self._wanted.words))}'" if self._wanted.words else "")
+            words = f" '{clean_line(' '.join(self._wanted.words))}'" if self._wanted.words else ""
+            yield f"no model fits{words} among those that can be used now"
         if not (self._wanted.narrow and self.count):
             yield from self._left_out([one for one in self._servers if not (one.models or self._tells(one))])
         if not refreshed and any(server.state == "silent" and not server.usual for server in self._servers):

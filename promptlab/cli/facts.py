@@ -35,7 +35,8 @@ def facts(model: str, base_url: str | None, format: str | None, *, plain_http: b
         sys.stdout.write(json.dumps(_object(target, found, sources), ensure_ascii=True, indent=2) + "\n")
     else:
         for line in _lines(target, endpoint.base_url, found, sources):
-            sys.stdout.write(clean_line(line).rstrip() + "\n")
+            margin = len(line) - len(line.lstrip())
+            sys.stdout.write(" " * margin + clean_line(line[margin:]).rstrip() + "\n")
     return 0
 
 
@@ -59,7 +60,9 @@ def forget(model: str, parameter: str | None) -> int:
 
 
 def _target(text: str, base_url: str | None, settings: config.Settings) -> Target:
-    text = named([text], settings)[0]
+    text, *more = named([text], settings)
+    if more:
+        raise UsageError("a group has several models", f"one of them: {text}")
     return parse_target(f"custom/{text}" if base_url and "/" not in text else text)
 
 
@@ -81,10 +84,12 @@ def _lines(target: Target, base_url: str, found: Facts, sources: Iterable[Source
     family = found.family
     yield f"{target.text}  ({found.dialect}{f', {base_url}' if base_url else ''})"
     if not found.is_known:
-        yield "nothing is known of this model itself: it runs, and what is not said below is unknown"
+        yield "nothing is known of this model itself: what is not said below is unknown, and sent as it is asked"
     if found.retired:
         yield retirement(target.text, found.retired, today())
-    yield f"thinking     {family.thinks or 'unknown'}" + (f", arrives {family.thinking}" if family.thinking else "")
+    yield f"thinking     {family.thinks or 'unknown'}" + (
+        f", arrives {family.thinking}" if family.thinking not in (None, "none") else ""
+    )
     if found.effort.levels:
         for number, (ours, theirs) in enumerate(found.effort.levels.items()):
             yield f"{'' if number else 'effort':<12} {ours:<8} → {_short(theirs)}"
@@ -101,7 +106,8 @@ def _lines(target: Target, base_url: str, found: Facts, sources: Iterable[Source
     for name in PARAMETERS:
         if rules := family.parameters.get(name):
             yield f"{name:<17} {'; '.join(map(_rule, rules))}"
-    unsaid = [name for name in PARAMETERS if name not in family.parameters]
+    said = {*family.parameters, *(finding.parameter for finding in found.findings)}
+    unsaid = [name for name in PARAMETERS if name not in said]
     if unsaid:
         yield f"unknown: {', '.join(unsaid)}"
     for finding in found.findings:

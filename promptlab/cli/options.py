@@ -54,6 +54,7 @@ class Asking(NamedTuple):
                            ] = False  # fmt: skip
     save: Annotated[str | None, typer.Option("--save", metavar="NAME", show_default=False,
                     help="Keep this command as a profile, too.")] = None  # fmt: skip
+    force: Annotated[bool, typer.Option("--force", help="With --save: over a profile that has the name.")] = False
     system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
                       help="System prompt.")] = None  # fmt: skip
     file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
@@ -68,7 +69,7 @@ class Asking(NamedTuple):
         return Asked(
             prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,
             self.file or [], self.option or [], parameters, "adapt" if mode is None else mode, self.plain_http,
-            self.cot, self.allow_files, self.save,
+            self.cot, self.allow_files, self.save, self.force,
         )  # fmt: skip
 
 

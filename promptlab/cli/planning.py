@@ -42,6 +42,7 @@ class Asked:
     cot: bool = False
     allow_files: bool = False
     save: str | None = None
+    force: bool = False
 
 
 def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
@@ -52,6 +53,8 @@ def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
         profile = read(find(asked.profile, places.profiles), places.profiles)
     elif asked.variables:
         raise UsageError("--var fills a profile's variables, and there is no profile", "add -p NAME")
+    if asked.base_url and not asked.models and not (profile and profile.targets):
+        raise UsageError("--base-url says where, and not which model", "add -m MODEL")
     models = asked.models or (list(profile.targets) if profile and profile.targets else [LOCAL])
     targets = [_target(text, asked.base_url) for text in named(models, settings)]
     axes = parse_options([*asked.parameters, *map(split_option, asked.options)])
@@ -119,6 +122,8 @@ def named(models: list[str], settings: Settings) -> list[str]:
                 hint = nearest(name[1:], settings.groups) or "groups: stand in config.yaml"
                 raise UsageError(f"there is no group {name}", hint)
             found += [_query(settings.aliases.get(target, target), sign + query) for target in group]
+        elif name in settings.groups and name not in settings.aliases:
+            raise UsageError(f"'{name}' is a group of targets", f"-m @{name}")
         else:
             found.append(_query(settings.aliases.get(name, name), sign + query))
     return found

@@ -50,7 +50,7 @@ class Notes:
             self.say(cell, note)
         if self._quiet:
             return
-        for line in facts.parameter_lines(said):
+        for line in facts.parameter_lines(said, brief=not self._usage):
             self.say(cell, line)
         if said.fault is None or said.answer:
             self.say(cell, facts.SEPARATOR.join(facts.facts(said, self._costing(cell, said))))
@@ -67,6 +67,7 @@ class Answers:
         self._said = {cell.index: Transcript() for cell in plan.cells}
         self._next = 0
         self._streams = len(plan.cells) == 1
+        self._thought = False  # the thinking has been told
         self._safe = Sanitiser(keep=True)
         self._written = ""  # the last characters on stdout
 
@@ -75,6 +76,9 @@ class Answers:
         said = self._said[number]
         said.apply(at, event)
         if self._streams and type(event) is Answer:
+            if said.first_answer == at and not self._thought:  # what came before the answer is read before it
+                self._thought = True
+                self._notes.thinking(self._cells[0], said)
             if said.first_answer is not None:
                 first = said.first_answer == at and not self._written
                 self._write(self._shown(event.text.lstrip() if first else event.text))
@@ -94,7 +98,8 @@ class Answers:
                 self._write("" if self._raw else self._safe.close())
                 if self._written and not self._written.endswith("\n"):
                     self._write("\n")
-                self._notes.thinking(cell, said)
+                if not self._thought or said.relabelled:
+                    self._notes.thinking(cell, said)
             else:
                 self._notes.thinking(cell, said)
                 self._block(cell, said)
