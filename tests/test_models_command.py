@@ -184,7 +184,7 @@ def test_all_shows_every_server_that_was_looked_for() -> None:
 
 def test_nothing_that_fits_is_said() -> None:
     assert notes([OPENAI, ROUTER], words=("zebra",)) == [
-        "no model fits 'zebra'", "promptlab models --refresh waits up to 10 s for those that were silent",
+        "no model fits 'zebra' among those that can be used now", "promptlab models --refresh waits up to 10 s for those that were silent",
     ]  # fmt: skip
     assert lines([OPENAI], words=("zebra",)) == []
 
@@ -267,7 +267,7 @@ def test_jsonl_is_one_model_a_line_in_the_order_of_the_ranking(capsys: pytest.Ca
 def test_no_model_is_exit_code_1_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     for format in (None, "text", "json", "jsonl"):
         assert show(ALL, Wanted(words=("zebra",)), format=format) == 1
-    assert "no model fits 'zebra'" in capsys.readouterr().err
+    assert "no model fits 'zebra' among those that can be used now" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
