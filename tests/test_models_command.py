@@ -184,7 +184,8 @@ def test_all_shows_every_server_that_was_looked_for() -> None:
 
 def test_nothing_that_fits_is_said() -> None:
     assert notes([OPENAI, ROUTER], words=("zebra",)) == [
-        "no model fits 'zebra' among those that can be used now", "promptlab models --refresh waits up to 10 s for those that were silent",
+        "no model fits 'zebra' among those that can be used now",
+        "promptlab models --refresh waits up to 10 s for those that were silent",
     ]  # fmt: skip
     assert lines([OPENAI], words=("zebra",)) == []
 
