@@ -64,6 +64,7 @@ class Finding:
     target: str | None = None
 
 
+# Without a day: nobody opened the page for this file, and D says so.
 _DOCS = "https://platform.claude.com/docs/en/build-with-claude/"
 OPENAI = Source(
     "OpenAI, reasoning best practices", "https://developers.openai.com/api/docs/guides/reasoning-best-practices",
@@ -71,16 +72,16 @@ OPENAI = Source(
 )  # fmt: skip
 CLAUDE = Source("Anthropic, extended thinking tips",
                 f"{_DOCS}prompt-engineering/extended-thinking-tips", "2026-11-22", "B")  # fmt: skip
-CLEAR = Source("Anthropic, be clear and direct", f"{_DOCS}prompt-engineering/be-clear-and-direct", "2026-11-22", "B")
+CLEAR = Source("Anthropic, be clear and direct", f"{_DOCS}prompt-engineering/be-clear-and-direct", "", "D")
 LONG = Source("Anthropic, long context tips", f"{_DOCS}prompt-engineering/long-context-tips", "2026-11-22", "B")
-TONGUES = Source("Anthropic, multilingual support", f"{_DOCS}multilingual-support", "2026-11-22", "B")
+TONGUES = Source("Anthropic, multilingual support", f"{_DOCS}multilingual-support", "", "D")
 CONFLICTS = Source("OpenAI, GPT-5 prompting guide",
-                   "https://cookbook.openai.com/examples/gpt-5/gpt-5_prompting_guide", "", "B")  # fmt: skip
+                   "https://cookbook.openai.com/examples/gpt-5/gpt-5_prompting_guide", "", "D")  # fmt: skip
 DEEPSEEK = Source("DeepSeek, parameter settings",
                   "https://api-docs.deepseek.com/quick_start/parameter_settings", "2026-11-22", "B")  # fmt: skip
 MAPPED = Source("DeepSeek-V3-0324, model card", "https://huggingface.co/deepseek-ai/DeepSeek-V3-0324", "", "C")
 JINJA = Source("Jinja, template designer documentation",
-               "https://jinja.palletsprojects.com/en/stable/templates/#variables", "", "A")  # fmt: skip
+               "https://jinja.palletsprojects.com/en/stable/templates/#variables", "", "D")  # fmt: skip
 KNOWN = Source("promptlab models facts", "https://pypi.org/project/promptlab-tui/", "", "A")
 
 
