@@ -262,9 +262,7 @@ class Engine:
         wire = running.wire = provider.wire(request)
         running.said, running.number = False, running.number + 1
         running.started, running.last = self.clock(), None
-        words = {name: verdict.word for name, verdict in wire.verdicts.items()}
-        notes = {name: verdict.note for name, verdict in wire.verdicts.items() if verdict.note}
-        self._emit(cell.index, Started(dict(request.parameters), wire.sent, running.number, dict(words), notes))
+        self._emit(cell.index, Started(dict(request.parameters), wire.sent, running.number, wire.words, wire.notes))
         index, clock, epoch, sinks = cell.index, self.clock, self._epoch, self.sinks
         async with aclosing(provider.stream(request)) as events:
             async for event in events:

@@ -24,6 +24,7 @@ Mode = Literal["strict", "adapt", "force"]
 Thinks = Literal["always", "by default", "on request", "never"]
 Trace = Literal["raw", "summary", "hidden", "none"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+SCALES = ("effort", "thinking_budget")  # the parameters that become pieces of the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Facts:
         rule = next((rule for rule in rules if _holds(rule.when, state, asked)), None)
         if rule is not None and rule.word in ("ignored", "refused"):
             return Verdict(rule.word, rule.note)
-        if self.family.effort and name in ("effort", "thinking_budget") and (gap := self._no_way(name, value)):
+        if self.family.effort and name in SCALES and (gap := self._no_way(name, value)):
             return gap
         if rule is None:
             conditional = any("thinking" in rule.when for rule in rules) and state == "unknown"
@@ -204,7 +205,7 @@ def judge(facts: Facts, request: Request, mode: Mode = "adapt") -> Judged:
     asked = request.parameters
     kept, verdicts = dict(asked), {}
     # Effort and budget first: whether the model thinks, and so what it takes besides, depends on what is left of them.
-    for name in sorted(asked, key=lambda name: name not in _SCALES):
+    for name in sorted(asked, key=lambda name: name not in SCALES):
         verdict = facts.verdict(name, kept)
         if name in request.without:
             verdict = replace(verdict, word="refused" if verdict.word != "pinned" else "pinned", left_out=True)
@@ -223,7 +224,7 @@ def judge(facts: Facts, request: Request, mode: Mode = "adapt") -> Judged:
     if facts.family.trace and facts.state(kept) == "on":
         merge(body, facts.family.trace)
     send, sent = dict(kept), dict(kept)
-    for name in _SCALES:
+    for name in SCALES:
         if name in kept and (fragment := _fragment(facts.effort, name, kept[name])) is not None:
             del send[name]
             sent[name] = _leaf(fragment)
@@ -233,15 +234,14 @@ def judge(facts: Facts, request: Request, mode: Mode = "adapt") -> Judged:
     return Judged(send, body, sent, verdicts, facts.state(kept))
 
 
-_SCALES = ("effort", "thinking_budget")
 _LEVELS = PARAMETERS["effort"].choices
 
 
 def _overlap(effort: Effort, kept: Mapping[str, Value]) -> Verdict | None:
     """The verdict on an effort that the budget beside it would write over in the body."""
-    if not all(name in kept for name in _SCALES):
+    if not all(name in kept for name in SCALES):
         return None
-    first, second = (_fragment(effort, name, kept[name]) for name in _SCALES)
+    first, second = (_fragment(effort, name, kept[name]) for name in SCALES)
     if first is None or second is None:
         return None
     alone: dict[str, Value] = {}

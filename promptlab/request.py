@@ -63,6 +63,16 @@ class Wire:
     def encode(self) -> bytes:
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
+    @property
+    def words(self) -> dict[str, str]:
+        """The verdict on each parameter as a word, as it is stored and shown."""
+        return {name: verdict.word for name, verdict in self.verdicts.items()}
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What more there is to say on a verdict, where there is."""
+        return {name: verdict.note for name, verdict in self.verdicts.items() if verdict.note}
+
     def blamed(self, param: str | None, message: str) -> str | None:
         """The parameter of ours that an endpoint refuses: by its own name for it (`generationConfig.topK`), or as the
         only one that its message mentions; or None."""

@@ -94,7 +94,7 @@ def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: conf
             mode=plan.mode,
         )  # fmt: skip
         providers = {c.index: registry.provider(c.endpoint, c.request.model, c.options) for c in plan.cells}
-        _look_ahead(plan, endpoints, knowledge, registry, providers, quiet=output.quiet)
+        _look_ahead(plan, endpoints, knowledge, providers, quiet=output.quiet)
         if way.dry_run:
             print_requests([_planned(cell, providers[cell.index], endpoints[cell.endpoint]) for cell in plan.cells],
                            output.format)  # fmt: skip
@@ -127,7 +127,6 @@ def _look_ahead(
     plan: Plan,
     endpoints: Mapping[str, Endpoint],
     knowledge: Knowledge,
-    registry: Registry,
     providers: Mapping[int, Provider],
     *,
     quiet: bool,
@@ -136,9 +135,7 @@ def _look_ahead(
     would not be honoured. Raises UsageError."""
     broken: list[str] = []
     for cell in plan.cells if plan.mode == "strict" else ():
-        verdicts = registry.judge(endpoints[cell.endpoint])(cell.request).verdicts
-        if endpoints[cell.endpoint].litellm:  # which leaves out things of its own accord
-            verdicts = providers[cell.index].wire(cell.request).verdicts
+        verdicts = providers[cell.index].wire(cell.request).verdicts  # litellm leaves out things of its own accord
         for name, verdict in not_honoured(verdicts, cell.request.parameters).items():
             note = f" ({verdict.note})" if verdict.note else ""
             broken.append(f"{cell.target}: {name} {show(cell.request.parameters[name])} is {verdict.word}{note}")
@@ -171,10 +168,8 @@ def _planned(cell: Cell, provider: Provider, endpoint: Endpoint) -> Outgoing:
     wire = provider.wire(cell.request)
     header = _KEY_HEADERS.get(endpoint.dialect, "Authorization: Bearer ")
     key = f"{header}${endpoint.keys[0]}" if endpoint.keys else None
-    verdicts = {name: verdict.word for name, verdict in wire.verdicts.items()}
-    notes = {name: verdict.note for name, verdict in wire.verdicts.items() if verdict.note}
     return Outgoing(cell.target, wire.url, key, dict(cell.request.parameters), wire.sent, wire.exact, wire.body,
-                    dict(verdicts), notes)  # fmt: skip
+                    wire.words, wire.notes)  # fmt: skip
 
 
 def costing(endpoints: Mapping[str, Endpoint]) -> Costing:

@@ -88,13 +88,8 @@ class _Forms:
 
     def __init__(self, filled: Filled, targets: Sequence[Target], settings: Settings, asked: Asked) -> None:
         self._filled, self._cot, self._settings = filled, asked.cot, settings
-        self._endpoints = {
-            target.endpoint: catalog.resolve(
-                target.endpoint, settings.endpoints, base_url=None if target.endpoint == LOCAL else asked.base_url,
-                plain_http=asked.plain_http,
-            )
-            for target in targets
-        }  # fmt: skip
+        names = [target.endpoint for target in targets]
+        self._endpoints = _resolved(names, settings, asked.base_url, asked.key_env, plain_http=asked.plain_http)
         self._made: dict[Shape, tuple[Message, ...]] = {}
 
     def __call__(self, target: Target, asked: Mapping[str, Value]) -> tuple[Message, ...]:
@@ -150,11 +145,19 @@ def _target(text: str, base_url: str | None) -> Target:
 
 def endpoints_of(plan: Plan, settings: Settings) -> dict[str, Endpoint]:
     """The endpoint of every cell, by name. Raises UsageError for one that nobody knows."""
+    names = [cell.endpoint for cell in plan.cells]
+    return _resolved(names, settings, plan.base_url, plan.key_name, plain_http=plan.plain_http)
+
+
+def _resolved(
+    names: Sequence[str], settings: Settings, base_url: str | None, key: str | None, *, plain_http: bool
+) -> dict[str, Endpoint]:
+    """Endpoints by name; an address and a key that are given are not for the embedded model."""
     found = {}
-    for name in dict.fromkeys(cell.endpoint for cell in plan.cells):
+    for name in dict.fromkeys(names):
         own = name == LOCAL
         found[name] = catalog.resolve(
-            name, settings.endpoints, base_url=None if own else plan.base_url, key=None if own else plan.key_name,
-            plain_http=plan.plain_http,
+            name, settings.endpoints, base_url=None if own else base_url, key=None if own else key,
+            plain_http=plain_http,
         )  # fmt: skip
     return found

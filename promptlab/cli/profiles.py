@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from promptlab import config, document
 from promptlab.config import Places, Settings
 from promptlab.errors import LabError, UsageError, nearest
-from promptlab.knowledge import Finding, Knowledge
+from promptlab.knowledge import SCALES, Finding, Knowledge
 from promptlab.params import BODY, Value, points, show, split_option
 from promptlab.profile import DEEPEST, Profile, Variable, composed, find, listed, parse, read
 from promptlab.render.sanitise import clean, clean_line
@@ -347,7 +347,7 @@ def _thinking(shape: Shape, known: _Sources, point: Mapping[str, Value]) -> str:
     thinks = known.facts.family.thinks
     if thinks is None:
         return "whether it thinks is unknown: it is taken for a chat model"
-    set_ = ", ".join(f"{name} {show(point[name])}" for name in ("effort", "thinking_budget") if name in point)
+    set_ = ", ".join(f"{name} {show(point[name])}" for name in SCALES if name in point)
     asked = f", asked with {set_}" if set_ and thinks not in ("always", "never") else ""
     return f"{'a reasoning' if shape.reasoning else 'a chat'} model: it thinks {thinks}{asked}"
 

@@ -16,6 +16,7 @@ from promptlab.providers.discovery import Server, look
 from promptlab.providers.http import LOOPBACK
 from promptlab.providers.listing import NotAList
 from promptlab.providers.probe import Asker, Probe, Unheard
+from promptlab.providers.shape import mapping
 
 THERE = ("answers", "loading", "wrong key", "no key")
 _BEST_FIRST = (*THERE, "failing", "no list", "not a model server", "silent", "unreachable", "refused", "not asked")
@@ -110,10 +111,10 @@ async def _refusal(found: Found, name: str, key: str | None) -> str:
     asked = probe(Endpoint(name, found.url), key)
     try:
         reply = await asyncio.wait_for(Asker().ask(asked, f"{found.url}/models"), 1.0)
-        said = listing.mapping(listing.decode(reply.body))
+        said = mapping(listing.decode(reply.body))
     except (Unheard, NotAList, TimeoutError):
         return ""
-    error = listing.mapping(said.get("error"))
+    error = mapping(said.get("error"))
     if said.get("type") == "error" and listing.text(error.get("type")):
         return "anthropic"
     return "gemini" if isinstance(error.get("code"), int) and listing.text(error.get("status")).isupper() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Literal
@@ -221,8 +221,3 @@ def _content(file: Path, profile: Profile, most: int) -> str:
 def unset(profile: Profile, given: Mapping[str, str]) -> list[str]:
     """Variables that must be given and were not."""
     return [name for name, variable in profile.variables.items() if variable.default is None and name not in given]
-
-
-def as_values(profile: Profile) -> Profile:
-    """The profile with only the first value of each axis, for where one request is wanted."""
-    return replace(profile, parameters={name: values[:1] for name, values in profile.parameters.items()})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from promptlab.errors import Fault, ProviderError
 from promptlab.events import Accepted, Event, Usage, Waiting
-from promptlab.knowledge import Judge, Judged, as_asked, merge
+from promptlab.knowledge import SCALES, Judge, Judged, as_asked, merge
 from promptlab.params import BODY, Value
 from promptlab.providers import fault
 from promptlab.providers.http import LONGEST_ERROR, LONGEST_EVENT, EventDecoder, LineDecoder, Pool, base
@@ -111,7 +111,7 @@ class Direct:
         overridden = {name for name in judged.sent for key in raw if key in self._dialect.fields(name)}
         merge(body, raw)
         fields = {
-            name: (*self._dialect.fields(name), *_keys(judged.body if name in _SCALES else {}))
+            name: (*self._dialect.fields(name), *_keys(judged.body if name in SCALES else {}))
             for name in judged.sent
         }  # fmt: skip
         url = self._base_url + self._dialect.path(request.model)
@@ -217,9 +217,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     except (TimeoutError, aiohttp.ClientError, OSError):
         pass
     return body
-
-
-_SCALES = ("effort", "thinking_budget")
 
 
 def _keys(value: Value) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from typing import Literal
 from promptlab.providers import listing
 from promptlab.providers.fault import without_key
 from promptlab.providers.http import LOOPBACK, base
-from promptlab.providers.listing import Model, NotAList, decode, mapping, text
+from promptlab.providers.listing import Model, NotAList, decode, text
 from promptlab.providers.probe import Asker, Probe, Reply, Unheard, root
+from promptlab.providers.shape import mapping
 
 State = Literal[
     "answers",

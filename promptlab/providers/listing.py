@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from promptlab.providers.shape import items, mapping
+
 Thinks = Literal["yes", "no", "switchable"]
 Origin = Literal["server", "cache", "price list", "disk"]
 
@@ -66,14 +68,6 @@ def decode(body: bytes) -> object:
 # Narrowing -----------------------------------------------------------------------------------------------------------
 
 
-def mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else []
-
-
 def text(value: object, most: int = LONGEST) -> str:
     return value if isinstance(value, str) and len(value) <= most else ""
 
@@ -115,7 +109,7 @@ def words(value: object) -> set[str]:
 # OpenAI's list, and what vendors add to it -------------------------------------------------------------------------
 
 
-def entries(found: object) -> list[Mapping[str, object]]:
+def entries(found: object) -> Sequence[Mapping[str, object]]:
     """The entries of a list in OpenAI's shape (or a bare list, as Together gives), newest first. Raises NotAList."""
     listed = found.get("data", ...) if isinstance(found, dict) else found
     if listed is None and mapping(found).get("object") == "list":  # Ollama's way to say that it has none

@@ -16,8 +16,9 @@ from typing import cast, get_args
 
 from promptlab.providers.discovery import Server
 from promptlab.providers.http import base
-from promptlab.providers.listing import MOST, Model, Thinks, amount, count, day, mapping, text
+from promptlab.providers.listing import MOST, Model, Thinks, amount, count, day, text
 from promptlab.providers.prices import Entry
+from promptlab.providers.shape import mapping
 
 PriceList = Callable[[str], Iterable[Entry]]  # what the list has at an endpoint; providers.prices.entries
 Knows = Callable[[str, str], Thinks | None]  # whether a model thinks, by endpoint and id
