@@ -108,14 +108,15 @@ WRONG: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...],
 def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Done]]:
     """Every wrong command, carried out in a home of its own; several at once, since each is mostly a start."""
 
-    def go(name: str) -> tuple[Path, Done]:
+    def go(name: str, lab: Lab) -> tuple[Path, Done]:
         prepare, arguments, *_ = WRONG[name]
-        lab = Lab(tmp_path_factory.mktemp("home"))
         prepare(lab.home)
         return lab.home, lab("ask", *arguments)
 
+    # pytest's factory is not safe for threads: two first calls at once make two base folders, and refuse both.
+    labs = [Lab(tmp_path_factory.mktemp("home")) for _ in WRONG]
     with ThreadPoolExecutor(2) as threads:
-        return dict(zip(WRONG, threads.map(go, WRONG), strict=True))
+        return dict(zip(WRONG, threads.map(go, WRONG, labs), strict=True))
 
 
 @pytest.mark.parametrize("name", WRONG)
