@@ -113,6 +113,31 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One token of an answer as the endpoint scored it: its text and natural log probability, in the endpoint's own
+    convention (raw, or after the sampling parameters).
+
+    `low` and `high` bound the entropy in nats of the distribution it was drawn from, worked out from every
+    alternative that was given; None where none was. `top` are the most probable alternatives, at most KEPT of them."""
+
+    text: str
+    logprob: float
+    low: float | None = None
+    high: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+
+
+KEPT = 5  # alternatives a token keeps in the history: 20 would make logprobs nine tenths of it
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The endpoint's log probabilities of some tokens, in order. They are the answer's, and repeat no text of it."""
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Relabelled:
     """All that came as answer so far was thinking: a closing tag came whose opening tag never did."""
 
@@ -164,8 +189,8 @@ class Cancelled:
 
 
 Event = (
-    Started | Sent | Accepted | Waiting | Served | Thinking | Withheld | Opaque | Loaded | Learned | Answer | Relabelled
-    | Usage | Retrying | Finished | Failed | Cancelled
+    Started | Sent | Accepted | Waiting | Served | Thinking | Withheld | Opaque | Loaded | Learned | Answer | Scored
+    | Relabelled | Usage | Retrying | Finished | Failed | Cancelled
 )  # fmt: skip
 Ending = (Finished, Failed, Cancelled)
 
@@ -181,8 +206,8 @@ class Stamped(NamedTuple):
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Opaque, Loaded, Learned, Answer, Relabelled,
-        Usage, Retrying, Finished, Failed, Cancelled,
+        Started, Sent, Accepted, Waiting, Served, Thinking, Withheld, Opaque, Loaded, Learned, Answer, Scored,
+        Relabelled, Usage, Retrying, Finished, Failed, Cancelled,
     )
 }  # fmt: skip
 _FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
@@ -196,6 +221,8 @@ def pack(stamped: Stamped) -> list[Any]:
     if type(event) is Thinking:
         return [stamped.at, "Thinking", event.text, event.kind]
     name = type(event).__name__
+    if type(event) is Scored:
+        return [stamped.at, name, [[t.text, t.logprob, t.low, t.high, t.top] for t in event.tokens]]
     values = asdict(event)
     return [stamped.at, name, *(values[f] for f in _FIELDS[name])]
 
@@ -207,4 +234,10 @@ def unpack(cell: int, packed: list[Any]) -> Stamped:
     arguments = dict(zip(_FIELDS[name], values, strict=False))
     if isinstance(arguments.get("fault"), dict):
         arguments["fault"] = Fault(**arguments["fault"])
+    if kind is Scored:
+        arguments["tokens"] = tuple(_token(*values) for values in arguments["tokens"])
     return Stamped(cell, at, kind(**arguments))
+
+
+def _token(text: str, logprob: float, low: float | None, high: float | None, top: list[list[Any]]) -> Token:
+    return Token(text, logprob, low, high, tuple((word, score) for word, score in top))

@@ -7,10 +7,12 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from promptlab.check import Check
 from promptlab.errors import UsageError
 from promptlab.knowledge import Mode
 from promptlab.params import BODY, Value, parse_options, points, show
 from promptlab.request import LOCAL, Message, Request
+from promptlab.sweep import Sweep
 
 _TARGET_OPTIONS = ("tags",)
 
@@ -35,7 +37,10 @@ Messages = Callable[[Target, Mapping[str, Value]], tuple[Message, ...]]
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One request of a plan. `target` is what the user wrote, without the parameters; `varied` are the
-    parameters that tell this cell from the others of its plan."""
+    parameters that tell this cell from the others of its plan.
+
+    In a sweep, `values` is where the cell stands on each axis (None: `default`), `repeat` counts from 0, `row` is the
+    dataset's row from 0, and `checks` are carried out on its answer."""
 
     index: int
     target: str
@@ -43,6 +48,10 @@ class Cell:
     request: Request
     varied: dict[str, Value] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    repeat: int = 0
+    row: int | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def label(self) -> str:
@@ -63,6 +72,7 @@ class Plan:
     key_name: str | None = None
     mode: Mode = "adapt"
     plain_http: bool = False
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True, slots=True)

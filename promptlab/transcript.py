@@ -18,10 +18,12 @@ from promptlab.events import (
     Opaque,
     Relabelled,
     Retrying,
+    Scored,
     Sent,
     Served,
     Started,
     Thinking,
+    Token,
     Usage,
     Waiting,
     Withheld,
@@ -66,6 +68,7 @@ class Transcript:
     opaque: list[Opaque] = field(default_factory=list)
     learned: list[Learned] = field(default_factory=list)
     loading: float | None = None
+    tokens: list[Token] = field(default_factory=list)
     relabelled: bool = False
     summary: bool = False
     _thinking: list[str] = field(default_factory=list)
@@ -150,6 +153,8 @@ class Transcript:
             case Learned():
                 self.learned.append(event)
                 self._learn(event)
+            case Scored(tokens):
+                self.tokens += tokens
             case Relabelled():
                 self._relabel()
             case Usage():
@@ -172,6 +177,7 @@ class Transcript:
         self.accepted = self.first_thought = self.last_thought = self.first_answer = self.last_answer = None
         self._thinking, self._answer, self.withheld, self.usage, self.opaque = [], [], [], None, []
         self.loading = None
+        self.tokens = []
 
     def _learn(self, event: Learned) -> None:
         self.verdicts[event.parameter] = event.verdict
