@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab import config
-from promptlab.cli import keep
+from promptlab.cli import keep, saving
 from promptlab.cli.planning import Asked, make_plan
 from promptlab.config import Places
 from promptlab.errors import LabError, ProfileError, UsageError
@@ -380,7 +380,7 @@ def asked(prompt: str | None = None, **more: Any) -> Asked:
 )
 def test_what_was_typed_is_asked_again_by_its_name(places: Places, typed: Asked) -> None:
     settings = config.settings(places)
-    file = keep.save("again", typed, places, False)
+    file = saving.save("again", typed, places, False)
     assert file == places.config / "profiles" / "again.yaml"
     first, second = make_plan(typed, places, settings), make_plan(asked(profile="again"), places, settings)
     assert [(one.target, one.request) for one in second.cells] == [(one.target, one.request) for one in first.cells]
@@ -391,7 +391,7 @@ def test_what_a_profile_can_not_hold_is_said(places: Places, tmp_path: Path, cap
     inside.parent.mkdir(parents=True)
     outside.write_text("out", "utf-8")
     inside.write_text("in", "utf-8")
-    file = keep.save("x", asked("p", files=[str(outside), str(inside)], base_url="http://127.0.0.1:1", cot=True,
+    file = saving.save("x", asked("p", files=[str(outside), str(inside)], base_url="http://127.0.0.1:1", cot=True,
                                 options=["body.mirostat=2"]), places, False)  # fmt: skip
     said = capsys.readouterr().err
     for words in ("--base-url", "--cot", "body.mirostat", "files below its folder"):
@@ -413,23 +413,23 @@ def test_what_a_profile_can_not_hold_is_said(places: Places, tmp_path: Path, cap
 )  # fmt: skip
 def test_what_can_not_be_saved(places: Places, typed: Asked, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        keep.save("x", typed, places, False)
+        saving.save("x", typed, places, False)
     assert not (places.config / "profiles").exists()
 
 
 def test_saving_overwrites_nothing(places: Places, own: Path) -> None:
     with pytest.raises(UsageError, match="already"):
-        keep.save("mine", asked("p"), places, False)
-    keep.save("mine", asked("p"), places, True, quiet=True)
+        saving.save("mine", asked("p"), places, False)
+    saving.save("mine", asked("p"), places, True, quiet=True)
     assert read(own / "mine.yaml").prompt == "p"
     with pytest.raises(UsageError, match="extend itself"):
-        keep.save("mine", asked("p", profile="mine"), places, True)
+        saving.save("mine", asked("p", profile="mine"), places, True)
 
 
 @given(st.text(st.sampled_from("{}%# a'\\\n"), max_size=12))
 def test_a_typed_text_is_no_template(text: str) -> None:
     text = text.strip()
-    assert fill(keep._verbatim(text), {}, "it") == text
+    assert fill(saving._verbatim(text), {}, "it") == text
 
 
 def test_a_profile_of_nothing_but_a_name() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promptlab import config
-from promptlab.cli import profiles
+from promptlab.cli import profiles, shelf
 from promptlab.cli.planning import Asked as AskAsked
 from promptlab.cli.planning import make_plan
 from promptlab.config import Places
@@ -58,7 +58,7 @@ def kept(places: Places) -> Callable[..., Path]:
 
 
 def listing(places: Places, capsys: Capture) -> dict[str, Any]:
-    profiles.list_profiles(places, "json")
+    shelf.list_profiles(places, "json")
     return {one["name"]: one for one in json.loads(capsys.readouterr().out)}
 
 
@@ -81,7 +81,7 @@ def test_a_name_means_the_nearest_file_and_what_it_hides_is_told(
     assert (one["kind"], one["language"], one["description"], one["own"]) == ("chat", "zh", "近的", True)
     assert one["hides"] == [str(middle), str(config.shipped_profiles() / "reviewer.yaml")]
     assert not found["explain"]["own"]
-    profiles.list_profiles(places)
+    shelf.list_profiles(places)
     out = capsys.readouterr().out
     assert out.index(f"{near.parent}  (yours)") < out.index("reviewer") < out.index("(shipped)")
     assert f"hides {middle}" in out
@@ -97,7 +97,7 @@ def test_a_broken_file_is_one_line_and_not_the_end(places: Places, kept: Callabl
     kept("old").write_bytes("goal: 雪与冰河".encode("gb18030"))
     kept("good", "goal: fine")
     (places.config / "profiles" / "folder.yaml").mkdir()
-    assert profiles.list_profiles(places) == 0
+    assert shelf.list_profiles(places) == 0
     lines = capsys.readouterr().out.splitlines()
     said = {name: next(line for line in lines if line.startswith(f"  {name} "))
             for name in ("bad", "worse", "empty", "lost", "circle", "binary", "old", "folder", "good")}  # fmt: skip
@@ -124,7 +124,7 @@ def test_hostile_names_and_texts_do_not_reach_the_terminal(
     places: Places, kept: Callable[..., Path], capsys: Capture
 ) -> None:
     kept("a\x1b[2Jb", 'goal: "\\e[2J"\ndescription: "\\e]0;x\\a\\u202e"')
-    profiles.list_profiles(places)
+    shelf.list_profiles(places)
     profiles.show_profile(profiles.Asked("a\x1b[2Jb"), places)
     profiles.show_profile(profiles.Asked("a\x1b[2Jb", ("local",)), places)
     profiles.show_profile(profiles.Asked("a\x1b[2Jb", ("local",), format="json"), places)
@@ -145,8 +145,8 @@ def test_two_hundred_are_listed_fast_though_all_extend_one(
         parsed.append(path)
         return parse(text, path)
 
-    monkeypatch.setattr(profiles, "parse", counted)
-    found = profiles.entries(places)
+    monkeypatch.setattr(shelf, "parse", counted)
+    found = shelf.entries(places)
     assert len(found) > 200
     assert not any(one.fault for one in found)
     assert len(parsed) == len(set(parsed)) == len(found)

@@ -51,7 +51,7 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
     settings = config.settings(places)
     plan = make_plan(asked, places, settings)
     if asked.save is not None:
-        from promptlab.cli.keep import save
+        from promptlab.cli.saving import save
 
         save(asked.save, asked, places, asked.force, quiet=output.quiet)
     code = carry_out(plan, output, limits, way, places, settings)

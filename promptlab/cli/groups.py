@@ -222,10 +222,10 @@ Here = Annotated[bool, typer.Option("--here", help="Into ./profiles, for this fo
 @profiles.command("list")
 def profiles_list(format: TextOrJson = None) -> int:
     """All profiles, the nearest folder first, and what a nearer one hides."""
-    from promptlab import config
-    from promptlab.cli.profiles import list_profiles
+    from promptlab.cli.shelf import list_profiles
+    from promptlab.places import places
 
-    return list_profiles(config.places(), format)
+    return list_profiles(places(), format)
 
 
 @profiles.command("show")

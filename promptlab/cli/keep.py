@@ -1,9 +1,8 @@
-"""`promptlab profiles new`, `edit`, `copy`, `rename`, `remove` and `path`, and `ask --save`: profiles are kept in the
+"""`promptlab profiles new`, `edit`, `copy`, `rename`, `remove` and `path`: profiles are kept in the
 user's folder, whole or not at all; what is shipped stays as it is, and nothing that was typed is lost."""
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import shlex
@@ -15,23 +14,18 @@ import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptlab import config, document
 from promptlab.cli.inputs import check_argument, stdin_text
-from promptlab.cli.profiles import decoded, file_bytes, file_text
+from promptlab.cli.shelf import decoded, file_bytes, file_text
 from promptlab.config import Places
-from promptlab.errors import LabError, ProfileError, UsageError, nearest
-from promptlab.params import BODY, Value, parse_options, split_option
+from promptlab.errors import LabError, ProfileError, UsageError
 from promptlab.profile import SUFFIXES, Profile, composed, find, listed, parse, read
 from promptlab.profile.template import names
-from promptlab.profile.writing import fields, variable_fields, write
+from promptlab.profile.writing import write
 from promptlab.render.sanitise import clean_line
-
-if TYPE_CHECKING:
-    from promptlab.cli.planning import Asked
 
 _LONGEST_NAME = 180  # bytes; a file's name takes 255, and .yaml.broken-2 goes behind it
 _SIGNS = "letters, digits, - _ and . make a name, and it begins with a letter or a digit"
@@ -45,8 +39,8 @@ def new(name: str | None, places: Places, *, here: bool = False, force: bool = F
     ProfileError, and then nothing is written."""
     if sys.stdin.isatty():
         name = check_name(name if name is not None else _answer("name: "))
-        folder = _folder(places, here=here)
-        _free(folder, name, force)
+        folder = own_folder(places, here=here)
+        free(folder, name, force)
         text = write(_asked_for())
     else:
         text = stdin_text()
@@ -58,28 +52,28 @@ def new(name: str | None, places: Places, *, here: bool = False, force: bool = F
         if name is None and given == source.stem:
             raise UsageError("the profile has no name", "promptlab profiles new NAME, or a line `name: …`")
         name = check_name(name if name is not None else given)
-        folder = _folder(places, here=here)
+        folder = own_folder(places, here=here)
         text = _named(text, name)
-    file = _free(folder, name, force)
+    file = free(folder, name, force)
     check(text, file, places, shown=Path("stdin"))
-    _keep(text, file, force)
-    _say(f"kept as {file} → promptlab ask -p {name}")
+    put(text, file, force)
+    say(f"kept as {file} → promptlab ask -p {name}")
     return 0
 
 
 def _asked_for() -> dict[str, Any]:
     """The four parts, from whoever sits at the terminal; the blanks in them are variables."""
-    _say("goal: what is wanted, not how to get there; {{name}} is a blank that is filled later")
+    say("goal: what is wanted, not how to get there; {{name}} is a blank that is filled later")
     goal = ""
     while not goal:
         goal = _part("goal: ")
-    _say("format: what the result looks like; empty for none")
+    say("format: what the result looks like; empty for none")
     form = _part("format: ")
-    _say("rules: limits and warnings, a line each; an empty line ends them")
+    say("rules: limits and warnings, a line each; an empty line ends them")
     rules = []
     while rule := _part("rule: "):
         rules.append(rule)
-    _say("context: all background that the model can't know; empty for none")
+    say("context: all background that the model can't know; empty for none")
     context = _part("context: ")
     parts = {"goal": goal, "format": form, "rules": rules, "context": context}
     used = {name for text in (goal, form, context, *rules) for name in names(text, "it")}
@@ -94,7 +88,7 @@ def _part(question: str) -> str:
         try:
             names(line, "this line")
         except ProfileError as error:
-            _say(error.message)
+            say(error.message)
         else:
             return line
 
@@ -125,7 +119,7 @@ def edit(name: str, places: Places, environ: Mapping[str, str] = os.environ) -> 
         file = places.config / "profiles" / source.name
         if file.exists():  # the shipped file was given by its path
             raise UsageError(f"{source} is shipped with promptlab, and you have a copy of it", f"edit {file}")
-        _say(f"{source.stem} is shipped with promptlab: what you save goes into a copy of your own, {file}")
+        say(f"{source.stem} is shipped with promptlab: what you save goes into a copy of your own, {file}")
     command = _editor(environ)
     folder = Path(tempfile.mkdtemp(prefix="promptlab-"))
     draft = folder / source.name
@@ -149,7 +143,7 @@ def _edited(draft: Path, before: bytes, file: Path, source: Path, places: Places
             raise LabError("the draft is gone: nothing was changed", "let the editor save to the file it was given")
         after = draft.read_bytes()
         if after == before:
-            _say("nothing was changed")
+            say("nothing was changed")
             return False
         try:
             text = decoded(after, file)
@@ -158,15 +152,15 @@ def _edited(draft: Path, before: bytes, file: Path, source: Path, places: Places
         except UsageError as error:
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
-            _say(error.message)
+            say(error.message)
             if error.hint:
-                _say(f"  → {error.hint}")
+                say(f"  → {error.hint}")
             if not _agreed("edit it again?", usual=True):
                 raise UsageError("the profile is as it was before", "") from None
     if file == source.resolve() and file_bytes(source) != before:
         raise LabError(f"{file} was changed by somebody else meanwhile: it is as they left it", "compare the two")
     _write_file(text, file, force=file.exists())
-    _say(f"kept as {file}")
+    say(f"kept as {file}")
     return True
 
 
@@ -209,9 +203,9 @@ def _set_aside(draft: Path, file: Path) -> bool:
             continue
         except OSError:
             break
-        _say(f"your text is kept: {aside}")
+        say(f"your text is kept: {aside}")
         return True
-    _say(f"your text is kept: {draft}")
+    say(f"your text is kept: {draft}")
     return False
 
 
@@ -223,22 +217,22 @@ def copy(source: str, name: str, places: Places, *, here: bool = False, force: b
     path = find(source, places.profiles)
     text = file_text(path)
     one = parse(text, path)
-    file = _free(_folder(places, here=here), check_name(name), force)
+    file = free(own_folder(places, here=here), check_name(name), force)
     if file.resolve() == path.resolve():
         raise UsageError(f"{file} would be copied over itself", "choose another name")
     text = _named(text, file.stem)
     check(text, file, places, shown=path)
-    _keep(text, file, force)
-    _say(f"copied to {file}")
+    put(text, file, force)
+    say(f"copied to {file}")
     if one.files and file.parent.resolve() != path.parent.resolve():
-        _say(f"its files of context ({', '.join(one.files)}) are now looked for beside it")
+        say(f"its files of context ({', '.join(one.files)}) are now looked for beside it")
     return 0
 
 
 def rename(old: str, name: str, places: Places, *, force: bool = False) -> int:
     """Give a profile of the user's another name, in the folder where it is."""
     path = _own(old, places, f"promptlab profiles copy {shlex.quote(old)} {shlex.quote(name)}")
-    file = _free(path.parent, check_name(name), force)
+    file = free(path.parent, check_name(name), force)
     if file == path:
         raise UsageError(f"'{name}' is its name already", "choose another name")
     users = _users(path.stem, places)
@@ -254,7 +248,7 @@ def rename(old: str, name: str, places: Places, *, force: bool = False) -> int:
             path.unlink()
     except OSError as error:
         raise LabError(f"{path} can't be renamed: {error.strerror}", "check whose it is") from None
-    _say(f"renamed to {file}")
+    say(f"renamed to {file}")
     _say_users(users, path.stem)
     return 0
 
@@ -266,16 +260,16 @@ def remove(name: str, places: Places, *, yes: bool = False) -> int:
         if not sys.stdin.isatty():
             raise UsageError("nobody can be asked whether to remove it", "add --yes")
         if not _agreed(f"remove {path}?", usual=False):
-            _say("nothing was removed")
+            say("nothing was removed")
             return 1
     users = _users(path.stem, places)
     try:
         path.unlink()
     except OSError as error:
         raise LabError(f"{path} can't be removed: {error.strerror}", "check whose it is") from None
-    _say(f"removed {path}")
+    say(f"removed {path}")
     if behind := listed(places.profiles).get(path.stem):
-        _say(f"{path.stem} is now {behind}")
+        say(f"{path.stem} is now {behind}")
     else:
         _say_users(users, path.stem)
     return 0
@@ -319,101 +313,7 @@ def _users(name: str, places: Places) -> list[Path]:
 def _say_users(users: Sequence[Path], name: str) -> None:
     for file in users:
         if file.is_file():
-            _say(f"{file} extends {name}, which it no longer finds")
-
-
-# -- ask --save ------------------------------------------------------------------------------------------------------
-
-
-def save(name: str, asked: Asked, places: Places, force: bool, *, quiet: bool = False) -> Path:
-    """Make a profile of a command that was typed, in the user's folder: asked with it alone, a model gets the same.
-    What a profile can't hold is said. Raises UsageError and ProfileError, and then nothing is written."""
-    folder = _folder(places)
-    file = _free(folder, check_name(name), force)
-    base: Profile | None = None
-    found: dict[str, Any] = {}
-    if asked.profile is not None:
-        source = find(asked.profile, places.profiles)
-        if source.resolve() == file.resolve() or source.stem == file.stem:
-            raise UsageError(f"a profile can't extend itself: '{name}'", "choose another name for --save")
-        base = read(source, places.profiles)
-        by_name = asked.profile in listed(places.profiles)
-        found["extends"] = [asked.profile if by_name else str(source.resolve())]
-    found |= _texts(asked, base)
-    notes = _unkept(asked)
-    if base is not None and base.files and base.path.parent.resolve() != folder.resolve():
-        notes.append(f"the files of context of {base.name} ({', '.join(base.files)}) are looked for beside this one")
-    if asked.files:
-        paths = [Path(one).expanduser().resolve() for one in asked.files]
-        below = [one.is_relative_to(folder.resolve()) for one in paths]
-        found["context"] = {"files": [_pattern(one, folder) for one in paths]}
-        if not all(below):
-            notes.append(f"a profile reads only files below its folder ({folder}): move them there, or ask with "
-                         "--allow-files")  # fmt: skip
-    variables = dict(map(split_option, asked.variables))
-    if base is not None and variables:
-        for key in variables:
-            if key not in base.variables:
-                hint = nearest(key, base.variables) or f"it has: {', '.join(base.variables) or 'none'}"
-                raise UsageError(f"profile '{base.name}' has no variable '{key}'", hint)
-        found["variables"] = {key: variable_fields(replace(base.variables[key], default=text))
-                              for key, text in variables.items()}  # fmt: skip
-    if parameters := _parameters(asked, notes):
-        found["parameters"] = parameters
-    if asked.models:
-        found["targets"] = list(asked.models)
-    text = write(found)
-    check(text, file, places, shown=file)
-    _keep(text, file, force)
-    if not quiet:
-        _say(f"kept as {file} → promptlab ask -p {name}")
-        for note in notes:
-            _say(f"  {note}")
-    return file
-
-
-def _texts(asked: Asked, base: Profile | None) -> dict[str, str]:
-    """Role and prompt, behind those of the profile that was asked with; what was typed is no template."""
-    found = {}
-    for key, typed, above in (("role", asked.system, base.role if base else ""),
-                              ("prompt", asked.prompt, base.prompt if base else "")):  # fmt: skip
-        text = check_argument((typed or "").strip(), f"the {key}")
-        if text:
-            found[key] = "\n\n".join(filter(None, (above, _verbatim(text))))
-    if base is None and "prompt" not in found:
-        raise UsageError("there is no prompt to keep: what comes by stdin is context", "give it as an argument")
-    return found
-
-
-def _verbatim(text: str) -> str:
-    """A text that stays as it is when blanks are filled."""
-    if not any(sign in text for sign in ("{{", "{%", "{#")):
-        return text
-    return re.sub(r"\{\{|\{%|\{#", lambda sign: f"{{{{ '{sign[0]}' }}}}", text)
-
-
-def _pattern(file: Path, folder: Path) -> str:
-    home = folder.resolve()
-    return glob.escape(str(file.relative_to(home) if file.is_relative_to(home) else file))
-
-
-def _parameters(asked: Asked, notes: list[str]) -> dict[str, Any]:
-    """As fields of a file; a raw field of the body has no place there, and is said."""
-    found: dict[str, list[Value]] = {}
-    for name, values in parse_options([*asked.parameters, *map(split_option, asked.options)]).items():
-        if name.startswith(BODY):
-            notes.append(f"not kept: -o {name}, a field that only one server knows")
-        else:
-            found[name] = values
-    shown: dict[str, Any] = fields(Profile("p", Path("p"), parameters=found)).get("parameters", {})
-    return shown
-
-
-def _unkept(asked: Asked) -> list[str]:
-    said = {"--base-url: give the address a name with promptlab endpoints add": asked.base_url,
-            "--key-env": asked.key_env, "--cot": asked.cot, "--plain-http": asked.plain_http,
-            f"--params {asked.mode}": asked.mode != "adapt", "--allow-files": asked.allow_files}  # fmt: skip
-    return [f"not kept: {what}" for what, given in said.items() if given]
+            say(f"{file} extends {name}, which it no longer finds")
 
 
 # -- names and files ---------------------------------------------------------------------------------------------------
@@ -454,7 +354,7 @@ def check(text: str, file: Path, places: Places, *, shown: Path) -> Profile:
     used = dict.fromkeys(name for key, part in texts.items() for name in sorted(names(part, f"{shown}: {key}")))
     for name in used:
         if name not in whole.variables:
-            _say(f"{{{{{name}}}}} is used and not declared → add it under `variables:`")
+            say(f"{{{{{name}}}}} is used and not declared → add it under `variables:`")
     return whole
 
 
@@ -470,11 +370,11 @@ def _named(text: str, name: str) -> str:
     return text
 
 
-def _folder(places: Places, *, here: bool = False) -> Path:
+def own_folder(places: Places, *, here: bool = False) -> Path:
     return Path.cwd() / "profiles" if here else places.config / "profiles"
 
 
-def _free(folder: Path, name: str, force: bool) -> Path:
+def free(folder: Path, name: str, force: bool) -> Path:
     """Where a profile of that name goes. Raises UsageError where there is one and nobody says `force`."""
     file = listed((folder,)).get(name, folder / f"{name}.yaml")
     if folder.resolve() == config.shipped_profiles().resolve():
@@ -484,7 +384,7 @@ def _free(folder: Path, name: str, force: bool) -> Path:
     return file
 
 
-def _keep(text: str, file: Path, force: bool) -> None:
+def put(text: str, file: Path, force: bool) -> None:
     _write_file(text if text.endswith("\n") else f"{text}\n", file, force=force)
 
 
@@ -530,5 +430,5 @@ def _agreed(question: str, *, usual: bool) -> bool:
     return usual if line.strip() == "" and line else line.strip().lower() in ("y", "yes")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     sys.stderr.write(f"{clean_line(text)}\n")

@@ -1,25 +1,23 @@
-"""`promptlab profiles list` and `show`: which profiles there are and from where, what is in one, and exactly what each
-target gets of it, with the facts behind its form."""
+"""`promptlab profiles show`: what is in a profile, and exactly what each target gets of it, with the facts behind its
+form."""
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab import config, document
+from promptlab import config
+from promptlab.cli.shelf import check_format, write_json
 from promptlab.config import Places, Settings
-from promptlab.errors import LabError, UsageError, nearest
+from promptlab.errors import UsageError, nearest
 from promptlab.knowledge import SCALES, Finding, Knowledge
 from promptlab.params import BODY, Value, points, show, split_option
-from promptlab.profile import DEEPEST, Profile, Variable, composed, find, listed, parse, read
+from promptlab.profile import Profile, Variable, find, listed, read
 from promptlab.render.sanitise import clean, clean_line
-from promptlab.render.wrap import fit, pad, width
 from promptlab.request import Message, Request
 
 if TYPE_CHECKING:  # the list is made in less time than these take to import
@@ -27,151 +25,7 @@ if TYPE_CHECKING:  # the list is made in less time than these take to import
     from promptlab.profile.compose import Filled, Shape
     from promptlab.providers.catalog import Endpoint
 
-FORMATS = ("text", "json")
 _MOST_POINTS = 64  # of a profile's axes; of a larger sweep the first value of each is shown
-
-
-# -- list ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One name with the file that it means. `hides` are the files of that name in folders that are farther; `fault`
-    is why the file can't be used."""
-
-    name: str
-    file: Path
-    own: bool
-    hides: tuple[Path, ...] = ()
-    profile: Profile | None = None
-    fault: str = ""
-
-
-def list_profiles(places: Places, format: str | None = None) -> int:
-    """Print every profile that a name can mean here, the nearest folder first; a broken file is a line with its
-    fault."""
-    _check_format(format)
-    found = entries(places)
-    if format == "json":
-        _write_json([_record(entry) for entry in found])
-        return 0
-    cells = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for folder in dict.fromkeys(places.profiles):
-        here = [entry for entry in found if entry.file.parent == folder]
-        if not here:
-            continue
-        sys.stdout.write(f"{clean_line(str(folder))}  ({'yours' if here[0].own else 'shipped'})\n")
-        for line in _table(here):
-            sys.stdout.write(f"{line if cells is None else fit(line, cells)}\n")
-    if not any(entry.own for entry in found):
-        sys.stderr.write("none of your own yet → promptlab profiles new\n")
-    return 0
-
-
-def entries(places: Places) -> list[Entry]:
-    """All names, by folder and then by name, with what stands in each file."""
-    shelf = _Shelf(places.profiles)
-    shipped = config.shipped_profiles().resolve()
-    found = []
-    for folder, files in shelf.folders.items():
-        own = folder.resolve() != shipped
-        for name, file in files.items():
-            nearest_first = [others[name] for others in shelf.folders.values() if name in others]
-            if nearest_first[0] != file:
-                continue
-            profile, fault = None, ""
-            try:
-                profile = shelf.read(file)
-            except LabError as error:
-                fault = error.message
-            hides = tuple(other for other in nearest_first[1:] if other.resolve() != file.resolve())
-            found.append(Entry(name, file, own, hides, profile, fault))
-    return found
-
-
-class _Shelf:
-    """Folders of profiles, each looked through and each file parsed once, however many extend it."""
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = {folder: listed((folder,)) for folder in folders}
-        self._known = {name: file for files in reversed(self.folders.values()) for name, file in files.items()}
-        self._parsed: dict[Path, Profile] = {}
-
-    def read(self, file: Path) -> Profile:
-        """As `profile.read`, which is asked only where something is wrong or not among these."""
-        whole = self._whole(file, 0)
-        if whole is None or not (whole.goal or whole.prompt):
-            return read(file, tuple(self.folders))
-        return whole
-
-    def _whole(self, file: Path, depth: int) -> Profile | None:
-        own = self._parsed.get(file)
-        if own is None:
-            own = self._parsed[file] = parse(file_text(file), file)
-        if not own.extends:
-            return own
-        bases = []
-        for name in own.extends:
-            base = self.folders.get(file.parent, {}).get(name) or self._known.get(name)
-            whole = self._whole(base, depth + 1) if base is not None and depth < DEEPEST - 1 else None
-            if whole is None:
-                return None
-            bases.append(whole)
-        return composed([*bases, own])
-
-
-def file_text(file: Path) -> str:
-    """The text of a profile's file. Raises UsageError for one that can't be such a text."""
-    return decoded(file_bytes(file), file)
-
-
-def decoded(raw: bytes, file: Path) -> str:
-    """The text in a file's bytes, as `file_text` has it."""
-    if len(raw) > document.LARGEST:
-        raise UsageError(f"{file} is too large for a profile", "1 MB is the limit")
-    if b"\0" in raw:
-        raise UsageError(f"{file} is a binary file", "a profile is text")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
-
-
-def file_bytes(file: Path) -> bytes:
-    """What stands in a file, and no more than shows that it is too large."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(document.LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"{file} can't be read: {error.strerror}", "check the path") from None
-
-
-def _table(found: Sequence[Entry]) -> Iterator[str]:
-    cells = min(30, max(width(clean_line(entry.name)) for entry in found))
-    for entry in found:
-        name = clean_line(entry.name)
-        name = pad(name, cells) if width(name) <= cells else name
-        if entry.profile is None:
-            yield f"  {name}  broken: {clean_line(entry.fault.replace(str(entry.file), entry.file.name))}"
-        else:
-            one = entry.profile
-            language = pad(clean_line(one.language), 5)
-            yield f"  {name}  {pad(one.kind, 9)}  {language}  {clean_line(one.description)}".rstrip()
-        for file in entry.hides:
-            yield f"  {' ' * cells}  hides {clean_line(str(file))}"
-
-
-def _record(entry: Entry) -> dict[str, object]:
-    one = entry.profile
-    return {
-        "name": entry.name, "kind": one.kind if one else None, "language": one.language if one else None,
-        "description": one.description if one else None, "tags": list(one.tags) if one else [],
-        "file": str(entry.file), "own": entry.own, "hides": [str(file) for file in entry.hides],
-        "fault": entry.fault or None,
-    }  # fmt: skip
-
-
-# -- show ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +73,7 @@ def show_profile(asked: Asked, places: Places) -> int:
     """Print what is in a profile, or what targets get of it. Raises UsageError and ProfileError."""
     from promptlab.plan import parse_target
 
-    _check_format(asked.format)
+    check_format(asked.format)
     path = find(asked.name, places.profiles)
     profile = read(path, places.profiles)
     if asked.diff and asked.targets:
@@ -238,7 +92,7 @@ def show_profile(asked: Asked, places: Places) -> int:
         return _print_diff(found[0], found[1], asked)
     if asked.format == "json":
         records = [_rendering_record(one) for several in found for one in several]
-        _write_json(records)
+        write_json(records)
         return 0
     _write([line for several in found for one in several for line in _told(one)], asked.color)
     return 0
@@ -385,7 +239,7 @@ def _print_diff(first: Sequence[Rendering], second: Sequence[Rendering], asked: 
     if asked.format == "json":
         record = {"from": [_rendering_record(one) for one in first], "to": [_rendering_record(one) for one in second],
                   "diff": lines}  # fmt: skip
-        _write_json(record)
+        write_json(record)
         return 0
     if not lines:
         sys.stderr.write(f"{clean_line(names[0])} and {clean_line(names[1])} get the same\n")
@@ -400,7 +254,7 @@ def _print_parts(profile: Profile, path: Path, places: Places, format: str | Non
 
     record = fields(profile)
     if format == "json":
-        _write_json({"name": profile.name, "file": str(path), **record})
+        write_json({"name": profile.name, "file": str(path), **record})
         return 0
     folders = places.profiles
     farther = folders[folders.index(path.parent) + 1 :] if path.parent in folders else ()
@@ -410,12 +264,6 @@ def _print_parts(profile: Profile, path: Path, places: Places, format: str | Non
     text = write({"name": profile.name} | {key: value for key, value in record.items() if key != "name"})
     _write([(line, "") for line in text.rstrip("\n").split("\n")], "auto")
     return 0
-
-
-def _write_json(record: object) -> None:
-    from promptlab.render.plain import escaped
-
-    sys.stdout.write(escaped(json.dumps(record, ensure_ascii=False, indent=2)) + "\n")
 
 
 def _write(lines: Iterable[tuple[str, str]], color: str) -> None:
@@ -448,11 +296,3 @@ def _findings(places: Places) -> list[Finding]:
         return store.findings()
     finally:
         store.close()
-
-
-def _check_format(format: str | None) -> None:
-    if format is not None and format not in FORMATS:
-        raise UsageError(
-            f"--format: '{format}' is not one of {', '.join(FORMATS)}",
-            nearest(format, FORMATS) or "text is the usual one",
-        )
