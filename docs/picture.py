@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from promptlab import config
-from promptlab.cli.ask import costing
 from promptlab.cli.planning import endpoints_of
+from promptlab.cli.ready import costing
 from promptlab.render.live import Panes
 from promptlab.store import Store
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from promptlab import config
-from promptlab.cli.ask import retirement, today
 from promptlab.cli.planning import named
+from promptlab.cli.ready import retirement, today
 from promptlab.errors import StoreError, UsageError
 from promptlab.knowledge import Facts, Finding, Knowledge, Rule, Source
 from promptlab.params import PARAMETERS, Value, show

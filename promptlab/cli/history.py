@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from promptlab import config
-from promptlab.cli.ask import Way, carry_out, costing
+from promptlab.cli.ask import carry_out
 from promptlab.cli.output import Output, console
 from promptlab.cli.planning import check_mode, endpoints_of
+from promptlab.cli.ready import Way, costing
 from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Limits
 from promptlab.errors import UsageError

@@ -14,9 +14,9 @@ import typer
 from promptlab.params import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
-    from promptlab.cli.ask import Way
     from promptlab.cli.output import Output
     from promptlab.cli.planning import Asked
+    from promptlab.cli.ready import Way
     from promptlab.engine import Limits
     from promptlab.providers.roster import Wanted
 
@@ -116,7 +116,7 @@ class Sending(NamedTuple):
         return Limits(jobs=self.jobs, first=self.timeout_first, silence=self.timeout_silence, total=self.timeout)
 
     def way(self) -> "Way":
-        from promptlab.cli.ask import Way
+        from promptlab.cli.ready import Way
 
         return Way(not self.no_save, self.dry_run, self.offline, self.env_file)
 
