@@ -22,7 +22,8 @@ from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
 from promptlab.request import LOCAL
 
-_KEYS = ("endpoints", "aliases", "groups", *knowledge.SECTIONS)
+_KEYS = ("endpoints", "aliases", "groups", "confirm_above", *knowledge.SECTIONS)
+CONFIRM_ABOVE = 1.0  # US dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settings:
     aliases: dict[str, str]
     groups: dict[str, list[str]]
     own: frozenset[str] = frozenset()  # endpoints of config.yaml
+    confirm_above: float = CONFIRM_ABOVE  # US dollars; what may cost more is asked for on a terminal
 
 
 def settings(where: Places) -> Settings:
@@ -55,7 +57,7 @@ def settings(where: Places) -> Settings:
         users = knowledge.read(doc)
         _check_efforts(doc, users, facts)
         aliases, groups = _names(doc)
-        return Settings(known | own, users.above(facts), aliases, groups, frozenset(own))
+        return Settings(known | own, users.above(facts), aliases, groups, frozenset(own), _dollars(doc))
     except ConfigError:
         raise
     except UsageError as error:
@@ -110,6 +112,14 @@ def _section(doc: Document, name: str) -> dict[str, Any]:
     if not isinstance(entries, dict):
         raise ConfigError(f"{doc.where(name)}: {name} must be names with keys", "name: …")
     return entries
+
+
+def _dollars(doc: Document) -> float:
+    value = doc.value.get("confirm_above", CONFIRM_ABOVE)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+        raise ConfigError(f"{doc.where('confirm_above')}: confirm_above is an amount in US dollars",
+                          "confirm_above: 0.50")  # fmt: skip
+    return float(value)
 
 
 def _names(doc: Document) -> tuple[dict[str, str], dict[str, list[str]]]:

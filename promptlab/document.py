@@ -43,8 +43,9 @@ class Document:
                 raise UsageError(f"{self.where(*above, key)}: unknown key '{key}'", hint)
 
 
-def load(path: Path) -> Document:
-    """The mapping in a YAML file. Raises UsageError with file and line for everything it must not be."""
+def load(path: Path, top: str = "") -> Document:
+    """The mapping in a YAML file; with `top`, a list is taken too, as if it stood under that key. Raises
+    UsageError with file and line for everything it must not be."""
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -58,10 +59,10 @@ def load(path: Path) -> Document:
         raise UsageError(f"{path} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
     if "\0" in text:
         raise UsageError(f"{path} is a binary file", "a YAML file is text")
-    return parse(text, path)
+    return parse(text, path, top)
 
 
-def parse(text: str, path: Path) -> Document:
+def parse(text: str, path: Path, top: str = "") -> Document:
     """The mapping in `text`; `path` is only named in errors."""
     import yaml
 
@@ -81,7 +82,10 @@ def parse(text: str, path: Path) -> Document:
     if node is None:
         return Document(path, {})
     walk = _Walk(path, yaml)
-    value = walk.value(node, ())
+    above: Path_ = (top,) if top and isinstance(node, yaml.SequenceNode) else ()
+    value = walk.value(node, above)
+    if above:
+        value = {top: value}
     if not isinstance(value, dict):
         raise UsageError(f"{path}: a mapping of keys and values is wanted here", "for example: goal: …")
     return Document(path, value, walk.lines, walk.texts)

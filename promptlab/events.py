@@ -20,13 +20,15 @@ UsageSource = Literal["provider", "litellm", "estimate"]
 @dataclass(frozen=True, slots=True)
 class Started:
     """One attempt goes out now: what was asked, what of it is on the wire (promptlab's names), and for each what
-    becomes of it: honoured, ignored, refused, pinned or unknown, with a note where there is more to say."""
+    becomes of it: honoured, ignored, refused, pinned or unknown, with a note where there is more to say. `cached` is
+    the run whose answer stands here: nothing was sent."""
 
     asked: dict[str, Value] = field(default_factory=dict)
     sent: dict[str, Value] = field(default_factory=dict)
     attempt: int = 1
     verdicts: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    cached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

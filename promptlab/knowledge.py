@@ -87,6 +87,7 @@ class Family:
     sections: Literal["markdown", "xml"] | None = None
     order: tuple[str, ...] | None = None
     recommended: tuple[dict[str, Value], ...] | None = None
+    cuts: dict[str, Value] | None = None
     parameters: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
     source: tuple[str, ...] = ()
 
@@ -273,9 +274,8 @@ def learned(fault: Fault, parameter: str, value: Value, state: State) -> Learned
     said, code = fault.message, (fault.code or "").lower()
     if found := _ONLY.search(said):
         return Learned(parameter, "pinned", said, state, value=_typed(next(filter(None, found.groups()))))
-    if "unsupported_parameter" in code or (
-        code != "unsupported_value" and _WHOLE.search(said) and not _SOME.search(said)
-    ):
+    of_value = _SOME.search(said) or (parameter == "schema" and _ITS_PART.search(said))
+    if "unsupported_parameter" in code or (code != "unsupported_value" and _WHOLE.search(said) and not of_value):
         return Learned(parameter, "refused", said, state)
     return Learned(parameter, "refused", said, state, asked=value)
 
@@ -287,11 +287,12 @@ _ONLY = re.compile(
 )
 _WHOLE = re.compile(
     r"unsupported parameter|not support(?:ed)?\b|deprecated|extra inputs|un(?:known|recognized)|not permitted"
-    r"|no such|not allowed",
+    r"|no such|not allowed|unavailable",
     re.IGNORECASE,
 )
 
 
+_ITS_PART = re.compile(r"(?<!json[_ -])schema\b", re.IGNORECASE)  # this schema, not such a format
 _SOME = re.compile(r"unsupported value|supported values|between|must be one of|should be", re.IGNORECASE)
 
 
@@ -450,7 +451,7 @@ def _leaf(fragment: Value) -> Value:
 
 _WORDS: tuple[Word, ...] = get_args(Word)
 _FAMILY = ("match", "at", "dialect", "thinking", "thinks", "effort", "trace", "role", "against", "sections", "order",
-           "recommended", "parameters", "source")  # fmt: skip
+           "recommended", "cuts", "parameters", "source")  # fmt: skip
 _RULE = ("verdict", "when", "range", "only", "default", "note")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "thinking": get_args(Trace),
@@ -541,6 +542,8 @@ def _family(doc: Document, number: int, entry: object) -> Family:
         found["recommended"] = tuple(
             _only(doc, one, (*PARAMETERS, "for"), *place, "recommended") for one in sets
         )  # fmt: skip
+    if "cuts" in entry:
+        found["cuts"] = _only(doc, entry["cuts"], tuple(PARAMETERS), *place, "cuts")
     given = entry.get("parameters") or {}
     found["parameters"] = {
         name: _rules(doc, rules, *place, "parameters", _parameter(doc, name, *place, "parameters"))

@@ -1,13 +1,12 @@
 """Every decoding parameter, declared once: its type, range and meaning. CLI options, YAML checks,
-sweep grammar and pane headers are made from this table; each dialect has only a table of wire names."""
+sweep grammar (axis.py) and pane headers are made from this table; each dialect has only a table of wire names."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal
 
 from promptlab.errors import UsageError, nearest
@@ -18,13 +17,17 @@ Parameters = Mapping[str, Value]
 DEFAULT = "default"  # the word for "leave it unset": absent from the wire, a point of its own in a sweep
 BODY = "body."  # prefix of a raw field of the request body, for what no table knows
 
-Kind = Literal["number", "integer", "choice", "texts", "switch"]
+SHOWN = 60  # characters of an object that labels and facts show
+
+Kind = Literal["number", "integer", "choice", "texts", "switch", "object"]
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One declared parameter. `low` and `high` are inclusive bounds that hold for every endpoint; what a
-    given model takes within them is the model knowledge's business."""
+    given model takes within them is the model knowledge's business. A parameter of the sampler has a `neutral` value:
+    with it, the model's distribution stays as it is. An object is written as JSON: whoever takes a file's name in its
+    place reads the file first."""
 
     name: str
     kind: Kind
@@ -33,6 +36,7 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     flag: str = ""
+    neutral: float | None = None
 
     def parse(self, text: str) -> Value:
         """The value written as `text`. Raises UsageError that names the parameter, the value and its range."""
@@ -49,6 +53,8 @@ class Parameter:
                 if text.lower() not in ("true", "false"):
                     raise self._refusal(text, "true or false")
                 return text.lower() == "true"
+            case "object":
+                return self._object(text)
 
     def check(self, value: Value) -> Value:
         """The same checks for a value that is typed already, as YAML gives it."""
@@ -56,6 +62,8 @@ class Parameter:
             return value
         if self.kind == "texts":
             return [str(v) for v in value] if isinstance(value, list) else [str(value)]
+        if isinstance(value, dict) and self.kind == "object":
+            return self._plain(value)
         if isinstance(value, (list, dict, bool)) or value is None:
             raise self._refusal(str(value), self.range_text())
         return self.parse(str(value))
@@ -63,9 +71,8 @@ class Parameter:
     def range_text(self) -> str:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        noun = {"number": "a number", "integer": "a whole number", "texts": "text", "switch": "true or false"}[
-            self.kind
-        ]
+        noun = {"number": "a number", "integer": "a whole number", "texts": "text", "switch": "true or false",
+                "object": "a JSON object"}[self.kind]  # fmt: skip
         if self.low is not None and self.high is not None:
             return f"{noun} from {self.low:g} to {self.high:g}"
         return f"{noun}, {self.low:g} or more" if self.low is not None else noun
@@ -81,24 +88,47 @@ class Parameter:
             raise self._refusal(text, self.range_text())
         return value
 
+    def _object(self, text: str) -> Value:
+        try:
+            value: Value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise self._refusal(_short(text), self.range_text())
+        return self._plain(value)
+
+    def _plain(self, value: dict[str, Value]) -> Value:
+        """An object as JSON has it: YAML's dates and its keys that are numbers have no place on a wire."""
+        try:
+            plain: Value = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise self._refusal(_short(str(value)), "JSON: only texts, numbers, true, false and null") from None
+        return plain
+
     def _refusal(self, text: str, wanted: str, hint: str = "") -> UsageError:
         return UsageError(f"{self.name}: '{text}' is not {wanted}", hint or self.help)
 
 
 _ALL = (
-    Parameter("temperature", "number", "randomness: 0 is the least, 1 the model's own distribution", 0, 5, flag="-t"),
-    Parameter("top_p", "number", "nucleus sampling: keep the most probable tokens up to this mass", 0, 1),
-    Parameter("top_k", "integer", "keep only the k most probable tokens (0: all, where the server knows it)", 0),
-    Parameter("min_p", "number", "keep tokens at least this share as probable as the best one", 0, 1),
-    Parameter("presence_penalty", "number", "held against tokens that have appeared at all", -2, 2),
-    Parameter("frequency_penalty", "number", "held against tokens by how often they have appeared", -2, 2),
-    Parameter("repeat_penalty", "number", "divides the logits of repeated tokens (local servers)", 0, 10),
+    Parameter("temperature", "number", "randomness: 0 is the least, 1 the model's own distribution", 0, 5, flag="-t",
+              neutral=1),
+    Parameter("top_p", "number", "nucleus sampling: keep the most probable tokens up to this mass", 0, 1, neutral=1),
+    Parameter("top_k", "integer", "keep only the k most probable tokens (0: all, where the server knows it)", 0,
+              neutral=0),
+    Parameter("min_p", "number", "keep tokens at least this share as probable as the best one", 0, 1, neutral=0),
+    Parameter("presence_penalty", "number", "held against tokens that have appeared at all", -2, 2, neutral=0),
+    Parameter("frequency_penalty", "number", "held against tokens by how often they have appeared", -2, 2,
+              neutral=0),
+    Parameter("repeat_penalty", "number", "divides the logits of repeated tokens (local servers)", 0, 10, neutral=1),
     Parameter("seed", "integer", "the sampler's seed, where the server has one", 0),
     Parameter("max_tokens", "integer", "the most tokens to write, thinking included at most vendors", 1),
     Parameter("stop", "texts", "text that ends the answer; repeat it for more"),
     Parameter("effort", "choice", "how much a reasoning model thinks",
               choices=("none", "minimal", "low", "medium", "high", "xhigh", "max")),
     Parameter("thinking_budget", "integer", "the most tokens to think with, where the model has such a budget", 0),
+    Parameter("schema", "object", "structured output: the JSON schema that the answer must fit"),
+    Parameter("top_logprobs", "integer",
+              "log probabilities of the answer's tokens, with this many alternatives at each", 0, 1000),
 )  # fmt: skip
 
 PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _ALL}
@@ -113,72 +143,16 @@ def lookup(name: str) -> Parameter:
     return parameter
 
 
-def parse_axis(name: str, text: str) -> list[Value]:
-    """The values of one parameter as written on the command line: `0.2`, `0.2,1.3` or `default,1.3`.
-
-    None stands for `default`. A raw body field (`body.NAME`) is JSON and always one value.
-    """
-    if name.startswith(BODY):
-        return [_json(name, text)]
-    parameter = lookup(name)
-    if parameter.kind == "texts":
-        return [parameter.parse(text)]
-    parts = [part.strip() for part in text.split(",")]
-    values = [None if part == DEFAULT else parameter.parse(part) for part in parts]
-    for position, value in enumerate(values):
-        if value in values[:position]:
-            raise UsageError(f"{name}: '{parts[position]}' is given twice", "each value of a sweep once")
-    return values
-
-
-def parse_options(pairs: Iterable[tuple[str, str]]) -> dict[str, list[Value]]:
-    """Axes from `name=value` pairs; a parameter of texts gathers its values, any other may come once."""
-    axes: dict[str, list[Value]] = {}
-    for name, text in pairs:
-        values = parse_axis(name, text)
-        known = axes.setdefault(name, values)
-        if known is values:
-            continue
-        if name.startswith(BODY) or PARAMETERS[name].kind != "texts":
-            raise UsageError(f"{name} is given twice", f"several values of one parameter: {name}=1,2")
-        axes[name] = [[*_texts(known[0]), *_texts(values[0])]]
-    return axes
-
-
-def split_option(text: str) -> tuple[str, str]:
-    """`name=value` as two texts. Raises UsageError where there is no `=`."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip():
-        raise UsageError(f"'{text}' is not name=value", "for example -o top_p=0.9")
-    return name.strip(), value.strip()
-
-
-def points(axes: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
-    """Every combination of the axes' values, the first axis slowest; an unset value is absent. A raw body field
-    has no `default`: there, None is JSON's null, and is sent."""
-    combined = product(*axes.values())
-    return [
-        {name: v for name, v in zip(axes, point, strict=True) if v is not None or name.startswith(BODY)}
-        for point in combined
-    ]
-
-
 def show(value: Value) -> str:
-    """A value as people write it: 0.2, high, ["a"]."""
+    """A value as people write it: 0.2, high, ["a"]; of a long object, its beginning."""
     if value is None:
         return DEFAULT
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return _short(json.dumps(value, ensure_ascii=False))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _texts(value: Value) -> list[Value]:
-    return value if isinstance(value, list) else [value]
-
-
-def _json(name: str, text: str) -> Value:
-    try:
-        value: Value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

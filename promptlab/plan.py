@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from promptlab.axis import count, parse_options, places, set_only
 from promptlab.check import Check
 from promptlab.errors import UsageError
 from promptlab.knowledge import Mode
-from promptlab.params import BODY, Value, parse_options, points, show
+from promptlab.params import BODY, Value, show
+from promptlab.prospect import Prospect
 from promptlab.request import LOCAL, Message, Request
-from promptlab.sweep import Sweep
+from promptlab.sweep import Seeds, Sweep, is_text_axis
 
 _TARGET_OPTIONS = ("tags",)
+MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,29 @@ class Target:
 
 
 Messages = Callable[[Target, Mapping[str, Value]], tuple[Message, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a plan stands before its rows and repeats: a target, a value on each axis (None: `default`) and what is
+    asked there. `values` are those of the axes that vary, `quiet` names what is asked and in no label."""
+
+    target: Target
+    parameters: dict[str, Value]
+    place: Mapping[str, Value] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    quiet: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What fills a spot, for one row of a dataset or for none: the messages, and the checks of the answer."""
+
+    messages: tuple[Message, ...]
+    checks: tuple[Check, ...] = ()
+
+
+Fill = Callable[[Spot, int | None], Filling]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +82,14 @@ class Cell:
     @property
     def label(self) -> str:
         """The target, and what sets this cell apart: `local temperature 0.2`."""
-        parts = [f"{name.removeprefix(BODY)} {show(value)}" for name, value in self.varied.items()]
+        parts = [f"{name.removeprefix(BODY)} {_short(show(value))}" for name, value in self.varied.items()]
         return " ".join([self.target, *parts])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be sent: the cells, and where they come from; `mode` is what becomes of parameters that a target
-    would not honour."""
+    would not honour. Of a sweep, `prospects` say what each axis is at each target, `notes` what else is to be told."""
 
     cells: tuple[Cell, ...]
     prompt: str
@@ -73,6 +99,8 @@ class Plan:
     mode: Mode = "adapt"
     plain_http: bool = False
     sweep: Sweep | None = None
+    prospects: tuple[Prospect, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +149,66 @@ def expand(
     targets: Iterable[Target], axes: Mapping[str, list[Value]], messages: Messages, *,
     prompt: str, profile: str | None = None, base_url: str | None = None, key_name: str | None = None,
     defaults: Mapping[str, list[Value]] | None = None, mode: Mode = "adapt", plain_http: bool = False,
+    checks: tuple[Check, ...] = (), own: Callable[[Target], Mapping[str, list[Value]]] | None = None,
 ) -> Plan:  # fmt: skip
     """Targets × axes as cells, in the order written. A target's own value wins over the command's, and the
-    command's over the profile's `defaults`. `messages` gives what a target gets at one point of the axes."""
-    drafts: list[tuple[Target, dict[str, Value]]] = []
+    command's over the profile's `defaults`; what nobody asks a target's `own` give, which no label shows. `messages`
+    gives what a target gets at one point of the axes."""
+    all_axes = []
     for target in targets:
-        drafts += [(target, point) for point in points({**(defaults or {}), **axes, **target.axes})]
-    everywhere = _shared([point for _, point in drafts])
-    cells = tuple(
-        Cell(index, target.text, target.endpoint, Request(target.model, messages(target, point), point),
-             {name: value for name, value in point.items() if name not in everywhere}, target.options)
-        for index, (target, point) in enumerate(drafts)
-    )  # fmt: skip
+        asked = {**(defaults or {}), **axes, **target.axes}
+        more = {name: values for name, values in (own(target) if own else {}).items() if name not in asked}
+        all_axes.append((target, {**more, **asked}, frozenset(more)))
+    check_size(sum(count(each) for _, each, _ in all_axes))
+    names = varying(each for _, each, _ in all_axes)
+    spots = [
+        Spot(target, set_only(place), place, {name: place.get(name) for name in names}, quiet)
+        for target, each, quiet in all_axes for place in places(each)
+    ]  # fmt: skip
+    cells = lay_out(spots, lambda spot, row: Filling(messages(spot.target, spot.parameters), checks))
     return Plan(cells, prompt, profile, base_url, key_name, mode, plain_http)
+
+
+def lay_out(
+    spots: Sequence[Spot], fill: Fill, *, rows: int | None = None, repeats: int = 1, seeds: Seeds = "absent",
+    seed: int = 0,
+) -> tuple[Cell, ...]:  # fmt: skip
+    """Spots × rows × repeats as cells, the repeats fastest. What cells have in common they share: 10,000 cells are a
+    few megabytes, and nothing of one may be changed in place."""
+    common = _shared([_shown(spot) for spot in spots])
+    cells: list[Cell] = []
+    for spot in spots:
+        varied = {name: value for name, value in _shown(spot).items() if name not in common}
+        fixed = spot.parameters if seeds == "absent" else {**spot.parameters, "seed": seed}
+        for row in range(rows) if rows is not None else (None,):
+            filling = fill(spot, row)
+            request = Request(spot.target.model, filling.messages, fixed)
+            for repeat in range(repeats):
+                if seeds == "varied" and repeat:
+                    request = replace(request, parameters={**fixed, "seed": seed + repeat})
+                cells.append(Cell(
+                    len(cells), spot.target.text, spot.target.endpoint, request, varied, spot.target.options,
+                    spot.values, repeat, row, filling.checks,
+                ))  # fmt: skip
+    return tuple(cells)
+
+
+def varying(axes: Iterable[Mapping[str, Sequence[Value]]]) -> list[str]:
+    """Names of the axes that have several values at some target, in the order written."""
+    return list(dict.fromkeys(name for each in axes for name, values in each.items() if len(values) > 1))
+
+
+def check_size(cells: int) -> None:
+    """Raise UsageError for a plan that nobody means."""
+    if cells > MOST_CELLS:
+        raise UsageError(f"this plan has {cells:,} cells, and {MOST_CELLS:,} is the most",
+                         "fewer values, rows or repeats; axes in step instead of crossed: --zip a,b")  # fmt: skip
+
+
+def _shown(spot: Spot) -> dict[str, Value]:
+    """What can tell a spot from others: what it asks, and the texts that it stands at."""
+    texts = {name: value for name, value in spot.place.items() if is_text_axis(name) and value is not None}
+    return {name: value for name, value in spot.parameters.items() if name not in spot.quiet} | texts
 
 
 def _shared(drafts: list[dict[str, Value]]) -> set[str]:
@@ -143,3 +218,8 @@ def _shared(drafts: list[dict[str, Value]]) -> set[str]:
         name for name in names
         if len(drafts) > 1 and all(name in point and point[name] == drafts[0].get(name) for point in drafts)
     }  # fmt: skip
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 40 else line[:39] + "…"

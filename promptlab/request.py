@@ -81,8 +81,12 @@ class Wire:
             return next(
                 (names[part] for part in map(_plain, re.split(r"[.\[\]]+", param)[::-1]) if part in names), None
             )
-        mentioned = {names[word] for word in map(_plain, re.findall(r"\w+", message)) if word in names}
+        words = set(map(_plain, re.findall(r"\w+", message))) - _COMMON
+        mentioned = {names[word] for word in words if word in names}
         return mentioned.pop() if len(mentioned) == 1 else None
+
+
+_COMMON = {"format"}  # a field's name, and a word that a message on anything may use
 
 
 def _plain(name: str) -> str:

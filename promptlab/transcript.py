@@ -69,6 +69,7 @@ class Transcript:
     learned: list[Learned] = field(default_factory=list)
     loading: float | None = None
     tokens: list[Token] = field(default_factory=list)
+    cached: int | None = None  # the run that it comes from, where nothing was sent
     relabelled: bool = False
     summary: bool = False
     _thinking: list[str] = field(default_factory=list)
@@ -133,7 +134,7 @@ class Transcript:
                 self._restart()
                 self.queued = at if self.queued is None else self.queued
                 self.asked, self.sent, self.attempts, self.started, self.state = asked, sent, attempt, at, "connecting"
-                self.verdicts, self.notes = dict(verdicts), dict(notes)
+                self.verdicts, self.notes, self.cached = dict(verdicts), dict(notes), event.cached
                 for learned in self.learned:
                     self._learn(learned)
             case Accepted(_, request_id):
@@ -188,6 +189,7 @@ class Transcript:
         self._thinking, self._answer = [*self._thinking, *self._answer], []
         self.first_thought, self.last_thought = self.first_thought or self.first_answer, self.last_answer
         self.first_answer = self.last_answer = None
+        self.tokens = []  # of the answer alone
         self.relabelled, self.state = True, "thinking"
 
     def _end(self, at: float, state: State) -> None:

@@ -455,6 +455,11 @@ TABLE: dict[str, tuple[Value, dict[str, Any]]] = {  # value asked, and what it i
     "stop": (["X", "Y"], {"stop_sequences": ["X", "Y"]}),
     "effort": ("high", {"effort": "high"}),
     "thinking_budget": (2048, {"thinking_budget": 2048}),
+    "schema": (
+        {"type": "object"},
+        {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+    ),
+    "top_logprobs": (5, {"top_logprobs": 5}),  # no such field: the vendor says so itself
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from promptlab import config
 from promptlab.config import Places
 from promptlab.errors import ConfigError, UsageError
-from promptlab.params import PARAMETERS
+from promptlab.params import PARAMETERS, Value
 from promptlab.providers import prices
 from promptlab.providers.catalog import Endpoint, Secret, from_environment, resolve
 from promptlab.providers.direct import Direct
@@ -46,8 +46,9 @@ def test_every_shipped_endpoint_resolves_and_shows_what_it_would_send(name: str)
         assert endpoint.keys or endpoint.local
     if not endpoint.litellm:
         provider = Registry({name: endpoint}, no_weights).provider(name, "/m.gguf" if name == LOCAL else "m", {})
-        parameters = {p: 1 for p in PARAMETERS if p not in ("stop", "effort")}
-        wire = provider.wire(Request("m", (Message("user", "hi"),), {**parameters, "stop": ["x"], "effort": "low"}))
+        parameters: dict[str, Value] = {p: 1 for p in PARAMETERS if p not in ("stop", "effort", "schema")}
+        parameters |= {"stop": ["x"], "effort": "low", "schema": {"type": "object"}}
+        wire = provider.wire(Request("m", (Message("user", "hi"),), parameters))
         assert (
             wire.url.startswith(endpoint.base_url or "http://127.0.0.1") and wire.verdicts.keys() == PARAMETERS.keys()
         )

@@ -338,7 +338,8 @@ def test_one_cell_is_cancelled_and_the_others_go_on() -> None:
     async def go() -> Ran:
         async with Replay(chunk("a"), hold=True) as holding, Replay(WELL) as well:
             ran = await carry_out(
-                [holding.url, well.url], sink=when(Answer, lambda engine, _: engine.cancel(0, "enough"))
+                [holding.url, well.url],
+                sink=when(Answer, lambda engine, said: None if said.cell else engine.cancel(0, "enough")),
             )
             await asyncio.wait_for(holding.disconnected.wait(), PATIENCE)
         return ran
@@ -642,3 +643,338 @@ def test_what_was_paid_for_is_not_sent_again_though_no_text_came() -> None:
     failure = ProviderError(Fault("server", "internal error", "", "scripted", retryable=True))
     ran = scripted(Scripted(Opaque("encrypted", "x"), then=failure))
     assert ran.kinds() == ["Started", "Opaque", "Failed"]
+
+
+# Many cells
+
+
+class Desk(Scripted):
+    """A provider whose requests wait until they are let go, in the order they came, each with its own outcome."""
+
+    def __init__(self, name: str = "desk", slots: int = 32) -> None:
+        super().__init__()
+        self.name, self.slots = name, slots
+        self.waiting: list[asyncio.Future[BaseException | None]] = []
+        self.most = 0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        self.most = max(self.most, len(self.waiting))
+        try:
+            if error := await turn:
+                raise error
+        finally:
+            if turn in self.waiting:
+                self.waiting.remove(turn)
+        for event in WHOLE:
+            yield event
+
+    def let_go(self, count: int = 1, error: BaseException | None = None) -> None:
+        for turn in self.waiting[:count]:
+            self.waiting.remove(turn)
+            turn.set_result(error)
+
+
+REFUSED = ProviderError(Fault("rate_limit", "too many requests", "", "desk", 429, retryable=True))
+
+
+async def settled() -> None:
+    """All that can happen without an answer has happened."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(engine: Engine, cells: Sequence[str]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(engine.run(plan(cells)))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await settled()
+            yield task
+            await task
+    finally:
+        task.cancel()
+
+
+def test_ten_thousand_cells_are_not_ten_thousand_tasks_and_go_out_in_order() -> None:
+    count, order, tasks = 10_000, [], 0
+
+    def watch(stamped: Stamped) -> None:
+        nonlocal tasks
+        if isinstance(stamped.event, Started):
+            order.append(stamped.cell)
+            tasks = max(tasks, len(asyncio.all_tasks()))
+
+    async def go() -> None:
+        one, two = Scripted(*WHOLE), Scripted(*WHOLE)
+        engine = Engine({n: (one, two)[n % 2] for n in range(count)}, [watch])
+        await engine.run(plan(["one", "two"] * (count // 2)))
+        assert engine.progress().done == count and not engine._running
+
+    asyncio.run(go())
+    assert tasks <= 2 * 8 + 8
+    assert [n for n in order if n % 2] == list(range(1, count, 2))
+    assert [n for n in order if not n % 2] == list(range(0, count, 2))
+
+
+def test_a_slow_endpoint_does_not_keep_another_from_its_cells() -> None:
+    async def go() -> None:
+        slow, quick = Desk("slow", slots=4), Scripted(*WHOLE)
+        names = ["slow"] * 50 + ["quick"] * 50
+        engine = Engine({n: slow if n < 50 else quick for n in range(100)}, [Ran()], Limits(jobs=6))
+        async with running(engine, names):
+            await settled()
+            assert engine.progress().done == 50 and engine.progress().endpoints["slow"].running == 4
+            while slow.waiting:
+                slow.let_go(50)
+                await settled()
+        assert engine.progress().done == 100
+
+    asyncio.run(go())
+
+
+def test_where_jobs_are_short_every_endpoint_has_its_turn() -> None:
+    async def go() -> list[int]:
+        ran = Ran()
+        providers = [Scripted(*WHOLE) for _ in range(3)]
+        engine = Engine({n: providers[n // 10] for n in range(30)}, [ran], Limits(jobs=1))
+        async with running(engine, ["s"] * 30):
+            pass
+        return [stamped.cell // 10 for stamped in ran.events if isinstance(stamped.event, Started)]
+
+    order = asyncio.run(go())
+    for at in range(0, 30, 3):
+        assert sorted(order[at : at + 3]) == [0, 1, 2]
+
+
+def test_it_begins_with_few_at_once_and_takes_more_while_all_goes_well() -> None:
+    async def go() -> None:
+        desk = Desk(slots=32)
+        engine = Engine(dict.fromkeys(range(200), desk), [Ran()])
+        async with running(engine, ["desk"] * 200):
+            assert len(desk.waiting) == 8
+            desk.let_go(4)
+            await settled()
+            assert len(desk.waiting) == 12 == engine.progress().endpoints["desk"].limit
+            while desk.waiting:
+                desk.let_go(100)
+                await settled()
+        assert desk.most == 32
+
+    asyncio.run(go())
+
+
+def test_a_burst_of_refusals_takes_it_down_once_and_nothing_new_begins_while_they_wait() -> None:
+    async def go() -> None:
+        clock, awake, ran = Clock(), asyncio.Event(), Ran()
+
+        async def sleep(seconds: float) -> None:
+            clock.slept.append(seconds)
+            await awake.wait()
+
+        desk = Desk(slots=32)
+        engine = Engine(dict.fromkeys(range(40), desk), [ran], clock=clock, sleep=sleep)
+        async with running(engine, ["desk"] * 40):
+            desk.let_go(12)  # 16 at once from here on
+            await settled()
+            assert len(desk.waiting) == 16
+            clock.now += 1
+            desk.let_go(8, REFUSED)
+            await settled()
+            now = engine.progress()
+            assert (now.endpoints["desk"].limit, now.waiting, now.retried) == (12, 8, 8)  # 16 × 0.8, once
+            desk.let_go(8)
+            await settled()
+            assert not desk.waiting and engine.progress().running == 8, "new ones wait with those that were refused"
+            clock.now += 1
+            awake.set()
+            await settled()
+            assert len(desk.waiting) == 12 and engine.progress().waiting == 0
+            for cell in (cell for cell, said in ran.cells.items() if said.retried):
+                assert ran.cells[cell].attempts == 2, "they go before the new ones"
+            desk.let_go(1)  # sent after the fall: the way up is slower now
+            await settled()
+            assert len(desk.waiting) == 12
+            while desk.waiting:
+                desk.let_go(100)
+                await settled()
+        assert engine.progress().done == 40
+
+    asyncio.run(go())
+
+
+def test_those_that_were_refused_come_back_no_more_at_once_than_the_limit() -> None:
+    async def go() -> None:
+        clock = Clock()
+        desk = Desk(slots=32)
+        engine = Engine(dict.fromkeys(range(8), desk), [Ran()], clock=clock, sleep=clock.sleep)
+        async with running(engine, ["desk"] * 8):
+            clock.now += 1
+            desk.let_go(8, REFUSED)
+            await settled()
+            assert len(desk.waiting) == 6 and engine.progress().waiting == 2
+            desk.let_go(1)
+            await settled()
+            assert len(desk.waiting) == 6 and engine.progress().waiting == 1
+            engine.cancel()
+            await settled()
+        assert (engine.progress().done, engine.progress().cancelled) == (1, 7)
+
+    asyncio.run(go())
+
+
+def test_it_never_falls_below_one_at_once() -> None:
+    async def go() -> None:
+        clock = Clock()
+        desk = Desk()
+        engine = Engine({0: desk, 1: desk}, [Ran()], Limits(attempts=30), clock=clock, sleep=clock.sleep)
+        async with running(engine, ["desk"] * 2):
+            for _ in range(20):
+                clock.now += 1
+                desk.let_go(2, REFUSED)
+                await settled()
+                assert desk.waiting and engine.progress().endpoints["desk"].limit >= 1
+            while desk.waiting:
+                desk.let_go(2)
+                await settled()
+        assert engine.progress().done == 2
+
+    asyncio.run(go())
+
+
+def test_the_embedded_model_has_all_its_slots_at_once() -> None:
+    async def go() -> None:
+        desk = Desk("local", slots=12)
+        async with running(Engine(dict.fromkeys(range(40), desk), [Ran()]), ["local"] * 40):
+            assert len(desk.waiting) == 12
+            while desk.waiting:
+                desk.let_go(100)
+                await settled()
+
+    asyncio.run(go())
+
+
+# Stopping early
+
+
+def test_a_drained_run_lets_what_runs_end_and_says_nothing_of_the_rest() -> None:
+    async def go() -> tuple[Ran, Desk]:
+        ran, desk = Ran(), Desk()
+        engine = Engine(dict.fromkeys(range(100), desk), [ran])
+        async with running(engine, ["desk"] * 100):
+            engine.drain("the cap of $2.00 is reached")
+            desk.let_go(3)
+            await settled()
+            assert len(desk.waiting) == 5
+            desk.let_go(5)
+        assert engine.drained == "the cap of $2.00 is reached"
+        assert (engine.progress().done, engine.progress().queued) == (8, 92)
+        return ran, desk
+
+    ran, desk = asyncio.run(go())
+    assert sorted(ran.cells) == list(range(8)) and desk.released == 1
+
+
+def test_draining_while_a_model_waits_for_memory_ends_the_run() -> None:
+    class Unready(Scripted):
+        async def prepare(self) -> None:
+            await asyncio.Event().wait()
+
+    async def go() -> tuple[Ran, Scripted]:
+        ran, provider = Ran(), Unready(*WHOLE)
+        engine = Engine(dict.fromkeys(range(3), provider), [ran])
+        async with running(engine, ["s"] * 3):
+            engine.drain("enough")
+        return ran, provider
+
+    ran, provider = asyncio.run(go())
+    assert not ran.events and provider.released == 1
+
+
+def test_a_cell_that_waits_is_cancelled_at_once_though_every_place_is_taken() -> None:
+    async def go() -> None:
+        ran, desk = Ran(), Desk(slots=1)
+        engine = Engine(dict.fromkeys(range(3), desk), [ran], Limits(jobs=1))
+        async with running(engine, ["desk"] * 3):
+            engine.cancel(2, "not wanted")
+            await settled()
+            assert ran.of(2) == [Cancelled("not wanted")] and len(desk.waiting) == 1
+            desk.let_go()
+            await settled()
+            desk.let_go()
+        assert [ran.cells[n].state for n in range(3)] == ["done", "done", "cancelled"] and desk.released == 1
+
+    asyncio.run(go())
+
+
+def test_skipped_cells_are_left_out_without_a_word_unless_they_have_begun() -> None:
+    async def go() -> None:
+        ran, desk = Ran(), Desk(slots=2)
+        engine = Engine(dict.fromkeys(range(6), desk), [ran])
+        async with running(engine, ["desk"] * 6):
+            assert engine.skip([1, 3, 5, 7]) == [3, 5]
+            while desk.waiting:
+                desk.let_go(9)
+                await settled()
+        assert sorted(ran.cells) == [0, 1, 2, 4]
+        assert (engine.progress().done, engine.progress().skipped, engine.progress().queued) == (4, 2, 0)
+
+    asyncio.run(go())
+
+
+# From an earlier run
+
+
+OLD = [Stamped(0, 5.0, Started(cached=3)), Stamped(0, 5.5, Accepted()), Stamped(0, 6.0, Answer("old")),
+       Stamped(0, 9.0, Finished("stop", True))]  # fmt: skip
+
+
+def test_a_replayed_cell_is_not_sent_and_keeps_its_own_times() -> None:
+    async def go() -> tuple[Ran, Scripted]:
+        ran, provider = Ran(), Scripted(*WHOLE)
+        engine = Engine(dict.fromkeys(range(3), provider), [ran])
+        engine.replay = lambda cell: None if cell.index == 1 else [s._replace(cell=cell.index) for s in OLD]
+        async with running(engine, ["s"] * 3):
+            pass
+        assert (engine.progress().done, engine.progress().cached) == (3, 2)
+        return ran, provider
+
+    ran, provider = asyncio.run(go())
+    assert provider.closed == 1 and [ran.cells[n].answer for n in range(3)] == ["old", "a", "old"]
+    assert [ran.cells[n].cached for n in range(3)] == [3, None, 3]
+    for number in (0, 2):
+        assert timing(ran.cells[number]).total == pytest.approx(4.0, abs=0.01)
+        assert timing(ran.cells[number]).first_answer == pytest.approx(1.0, abs=0.01)
+        assert (ran.cells[number].ended or 0) >= 0
+
+
+def test_a_model_of_which_nothing_is_sent_is_not_loaded() -> None:
+    async def go() -> Scripted:
+        provider = Scripted(*WHOLE)
+        engine = Engine(dict.fromkeys(range(500), provider), [Ran()])
+        engine.replay = lambda cell: [s._replace(cell=cell.index) for s in OLD]
+        async with running(engine, ["s"] * 500):
+            pass
+        assert engine.progress().cached == 500
+        return provider
+
+    provider = asyncio.run(go())
+    assert (provider.prepared, provider.released) == (0, 1)
+
+
+def test_progress_tells_what_became_of_every_cell() -> None:
+    failing = Scripted(then=ProviderError(Fault("auth", "no", "", "f")))
+    cut, well = Scripted(Accepted(), Finished(None, False)), Scripted(*WHOLE)
+    failing.name, cut.name, well.name = "failing", "cut", "well"
+
+    async def go() -> None:
+        engine = Engine({0: failing, 1: cut, 2: well, 3: well}, [Ran()])
+        async with running(engine, ["failing", "cut", "well", "well"]):
+            pass
+        told = engine.progress()
+        assert (told.done, told.incomplete, told.failed, told.cancelled, told.ended) == (2, 1, 1, 0, 4)
+        assert (told.queued, told.running, told.waiting) == (0, 0, 0)
+        assert {name: load.ended for name, load in told.endpoints.items()} == {"failing": 1, "cut": 1, "well": 2}
+
+    asyncio.run(go())

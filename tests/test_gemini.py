@@ -281,6 +281,8 @@ TABLE: dict[str, tuple[Value, dict[str, Any]]] = {  # value asked, and what it i
     "stop": (["X", "Y"], {"stopSequences": ["X", "Y"]}),
     "effort": ("high", {"effort": "high"}),
     "thinking_budget": (2048, {"thinking_budget": 2048}),
+    "schema": ({"type": "object"}, {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}}),
+    "top_logprobs": (5, {"responseLogprobs": True, "logprobs": 5}),
 }
 
 

@@ -211,6 +211,7 @@ def test_the_page_is_what_the_data_says() -> None:
 EVERYTHING: Asked = {
     "temperature": 0.7, "top_p": 0.9, "top_k": 20, "min_p": 0.1, "presence_penalty": 0.5, "frequency_penalty": 0.5,
     "repeat_penalty": 1.1, "seed": 7, "max_tokens": 100, "stop": ["x"], "effort": "high", "thinking_budget": 2000,
+    "schema": {"type": "object"}, "top_logprobs": 5,
 }  # fmt: skip
 
 

@@ -332,6 +332,8 @@ TABLE: dict[str, tuple[Value, dict[str, Value]]] = {  # what is asked, and its p
     "stop": (["END", "终"], {"options": {"stop": ["END", "终"]}}),
     "effort": ("high", {"think": "high"}),
     "thinking_budget": (2048, {"options": {"thinking_budget": 2048}}),
+    "schema": ({"type": "object"}, {"format": {"type": "object"}}),
+    "top_logprobs": (5, {"logprobs": True, "top_logprobs": 5}),
 }
 BARE: dict[str, Value] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 
@@ -372,8 +374,9 @@ def test_all_parameters_at_once_and_none() -> None:
     body, _, path = sent(Request("m", ASK.messages, asked))
     options = [piece["options"] for _, piece in TABLE.values() if "options" in piece]
     together = {key: value for one in options if isinstance(one, dict) for key, value in one.items()}
-    assert len(together) == len(TABLE) - 1
-    assert body == {**BARE, "options": together, "think": "high"} and path == "/api/chat"
+    beside: dict[str, Value] = {"think": "high", "format": {"type": "object"}, "logprobs": True, "top_logprobs": 5}
+    assert len(together) == len(TABLE) - 3
+    assert body == {**BARE, "options": together, **beside} and path == "/api/chat"
     assert sent(ASK)[0] == BARE
 
 

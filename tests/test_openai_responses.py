@@ -501,6 +501,14 @@ TABLE: dict[str, tuple[Value, dict[str, Value]]] = {  # what is asked, and its p
     "stop": (["END", "终"], {"stop": ["END", "终"]}),
     "effort": ("high", {"reasoning": {"effort": "high"}}),
     "thinking_budget": (2048, {"thinking_budget": 2048}),
+    "schema": (
+        {"type": "object"},
+        {"text": {"format": {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}}},
+    ),
+    "top_logprobs": (
+        5,
+        {"include": ["reasoning.encrypted_content", "message.output_text.logprobs"], "top_logprobs": 5},
+    ),
 }
 BARE: dict[str, Value] = {
     "model": "m", "input": [{"role": "user", "content": "hi"}], "stream": True, "store": False,

@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptlab.axis import parse_axis, parse_options, points, split_option
 from promptlab.errors import UsageError
-from promptlab.params import (
-    PARAMETERS,
-    Value,
-    lookup,
-    parse_axis,
-    parse_options,
-    points,
-    show,
-    split_option,
-)
+from promptlab.params import PARAMETERS, Value, lookup, show
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 
 import pytest
 
+from promptlab.check import Check
 from promptlab.errors import UsageError
 from promptlab.params import Value
-from promptlab.plan import Plan, Target, expand, parse_target
+from promptlab.plan import Filling, Plan, Spot, Target, expand, lay_out, parse_target
 from promptlab.request import Message
+from promptlab.sweep import Seeds
 
 SAID = (Message("user", "hi"),)
 
@@ -120,3 +123,67 @@ def test_the_same_target_twice_is_two_cells() -> None:
 def test_a_plan_keeps_where_it_comes_from() -> None:
     found = expand([parse_target("a/x")], {}, said, prompt="hi", profile="p", base_url="http://h/v1", key_name="K")
     assert (found.prompt, found.profile, found.base_url, found.key_name) == ("hi", "p", "http://h/v1", "K")
+
+
+# -- rows, repeats, seeds ----------------------------------------------------------------------------------------------
+
+
+def spots(*values: Value, name: str = "temperature") -> list[Spot]:
+    target = parse_target("a/x")
+    return [Spot(target, {name: value} if value is not None else {}, {name: value}, {name: value}) for value in values]
+
+
+def filling(spot: Spot, row: int | None) -> Filling:
+    return Filling((Message("user", f"row {row}"),), (Check("contains", str(row)),))
+
+
+def test_rows_and_then_repeats_are_the_fastest() -> None:
+    cells = lay_out(spots(0.2, 1.3), filling, rows=2, repeats=2)
+    assert [(cell.index, cell.values["temperature"], cell.row, cell.repeat) for cell in cells] == [
+        (0, 0.2, 0, 0), (1, 0.2, 0, 1), (2, 0.2, 1, 0), (3, 0.2, 1, 1),
+        (4, 1.3, 0, 0), (5, 1.3, 0, 1), (6, 1.3, 1, 0), (7, 1.3, 1, 1),
+    ]  # fmt: skip
+    assert [cell.request.messages[0].text for cell in cells[:4]] == ["row 0", "row 0", "row 1", "row 1"]
+    assert cells[2].checks == (Check("contains", "1"),)
+
+
+@pytest.mark.parametrize(("seeds", "sent"), [("absent", [None] * 3), ("fixed", [7] * 3), ("varied", [7, 8, 9])])
+def test_seeds(seeds: Seeds, sent: list[int | None]) -> None:
+    cells = lay_out(spots(0.2, None), filling, repeats=3, seeds=seeds, seed=7)
+    assert [cell.request.parameters.get("seed") for cell in cells] == sent * 2
+    assert [cell.label for cell in cells] == ["a/x temperature 0.2"] * 3 + ["a/x"] * 3
+    assert cells[3].values == {"temperature": None}
+
+
+def test_axes_in_a_plan_of_ask_are_where_its_cells_stand() -> None:
+    found = plan("a/x", "b/y?top_p=0.1,1", axes={"temperature": [None, 1.3], "seed": [7]})
+    assert [cell.values for cell in found.cells] == [
+        {"temperature": None, "top_p": None}, {"temperature": 1.3, "top_p": None},
+        {"temperature": None, "top_p": 0.1}, {"temperature": None, "top_p": 1.0},
+        {"temperature": 1.3, "top_p": 0.1}, {"temperature": 1.3, "top_p": 1.0},
+    ]  # fmt: skip
+
+
+def test_a_plan_that_nobody_means_is_refused_before_it_is_made() -> None:
+    axes: dict[str, list[Value]] = {name: list(range(1000)) for name in ("temperature", "seed", "top_k", "max_tokens")}
+    with pytest.raises(UsageError, match="1,000,000,000,000 cells, and 100,000 is the most"):
+        plan("a/x", axes=axes)
+
+
+def test_ten_thousand_cells_share_what_they_have_in_common() -> None:
+    text = "雪" * 100_000
+    made = (Message("user", text),)
+    tracemalloc.start()
+    cells = lay_out(spots(*(number / 100 for number in range(100))), lambda spot, row: Filling(made), repeats=100)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(cells) == 10_000 and used < 4_000_000
+    assert all(cell.request is cells[0].request and cell.varied is cells[0].varied for cell in cells[:100])
+
+
+def test_a_long_text_is_cut_in_a_label() -> None:
+    target = parse_target("a/x")
+    both = [Spot(target, {}, {"system": said}) for said in ("雪" * 100, None)]
+    first, second = lay_out(both, filling)
+    assert first.label.startswith("a/x system 雪雪") and first.label.endswith("…") and len(first.label) < 60
+    assert second.label == "a/x"

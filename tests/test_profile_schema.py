@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -62,7 +62,8 @@ def test_shipped_profiles_suit_it_and_are_written_as_they_are_read(file: Path) -
      "context: {files: [a.md]}", "format: {type: object}", "variables: {a: , b: 3, c: {choices: [x, y], default: x}}",
      "parameters: {temperature: 0.2, effort: [low, high], stop: [a, 1], seed: '1,2'}", "targets: local",
      "examples: [{input: a, output: 2}]", "chat_only: [steps]", "language: no", "$schema: profile.schema.json",
-     "variables:", "parameters: {temperature: 'default,1.3'}"],
+     "variables:", "parameters: {temperature: 'default,1.3'}", "checks: [lines:4x7, rhyme, contains: a, schema: {}]",
+     "checks: 'max-length:{{n}}'", "checks: [schema, number: 3]"],
 )  # fmt: skip
 def test_what_is_read_suits_it(more: str) -> None:
     text = f"goal: g\n{more}\n"
@@ -75,7 +76,8 @@ def test_what_is_read_suits_it(more: str) -> None:
     ["gaol: x", "kind: clever", "rules: [{a: b}]", "context: {file: a}", "context: {files: [1]}",
      "variables: {a: {typ: text}}", "variables: {a: {type: choice}}", "variables: {a-b: c}", "variables: [a]",
      "parameters: {temprature: 1}", "parameters: {temperature: 9}", "parameters: {temperature: []}",
-     "parameters: {effort: huge}", "examples: [{input: a}]", "chat_only: [thinking]", "role: [a]"],
+     "parameters: {effort: huge}", "examples: [{input: a}]", "chat_only: [thinking]", "role: [a]",
+     "checks: [linse:4x7]", "checks: [{a: b}]", "checks: ['contains:']"],
 )  # fmt: skip
 def test_what_is_refused_does_not_suit_it(more: str) -> None:
     text = f"goal: g\n{more}\n"
@@ -125,6 +127,7 @@ PROFILES = st.builds(
     examples=st.lists(st.builds(Example, TEXT, TEXT), max_size=2).map(tuple),
     chat_only=st.lists(st.sampled_from(PARTS), max_size=3).map(tuple),
     variables=st.dictionaries(st.sampled_from(["a", "null", "yes", "主题"]), VARIABLES, max_size=2),
+    checks=st.lists(st.just("schema") | TEXT.filter(bool).map("contains:{}".format), max_size=2).map(tuple),
     parameters=PARAMETER_SETS, targets=TEXTS, extends=TEXTS, language=TEXT, tags=TEXTS,
 )  # fmt: skip
 

@@ -45,12 +45,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number with its 95% interval (None where there is none to give) and how many samples it rests on."""
+    """One number with its 95% interval (None where there is none to give) and how many samples it rests on.
+    `estimated`: some of them were counted by our own estimate, not by the endpoint."""
 
     value: float
     low: float | None
     high: float | None
     n: int
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

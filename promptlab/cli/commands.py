@@ -3,6 +3,7 @@ as it is called."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,11 +12,17 @@ from promptlab import __version__
 from promptlab.cli import groups
 from promptlab.cli.options import (
     Asking,
+    BaseUrl,
+    Carrying,
     Color,
+    KeyEnv,
     Parameters,
+    PlainHttp,
     RunNumber,
+    Saving,
     Sending,
     Showing,
+    Sweeping,
     TextOrJson,
     spread,
 )
@@ -47,6 +54,7 @@ def ask(
                                                  show_default=False)] = None,
     *,
     asking: Asking,
+    saving: Saving,
     sending: Sending,
     showing: Showing,
     parameters: Parameters,
@@ -54,8 +62,47 @@ def ask(
     """Send one prompt to every target at once; several values of a parameter (-t 0.2,1.3) make a pane each."""
     from promptlab.cli.ask import ask
 
-    asked = asking.asked(prompt, parameters, sending.params)
+    asked = asking.asked(prompt, parameters, sending.params, saving)
     return ask(asked, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
+
+
+@app.command()
+@spread
+def sweep(
+    prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT|PLAN.yaml]", help="What is asked, or a plan that "
+                                                 "was written down.", show_default=False)] = None,
+    *,
+    asking: Asking,
+    sweeping: Sweeping,
+    carrying: Carrying,
+    sending: Sending,
+    showing: Showing,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """See what a parameter does: every point of its axes several times, measured, with what the numbers can't show."""
+    from promptlab.cli.sweep import sweep, written
+
+    asked = asking.asked(prompt, parameters, sending.params)
+    return sweep(written(asked, sweeping), asked, carrying.carrying(), showing.output(quiet=sending.quiet),
+                 sending.limits(), sending.way())  # fmt: skip
+
+
+@app.command()
+@spread
+def stable(
+    prompt: Annotated[str | None, typer.Argument(help="What is asked.", show_default=False)] = None,
+    runs: Annotated[int, typer.Option("--runs", "-n", min=2, help="How many times.")] = 10,
+    *,
+    asking: Asking,
+    sending: Sending,
+    showing: Showing,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """Whether the same request gives the same answer (at temperature 0, unless you set one), and where answers part."""
+    from promptlab.cli.stable import stable
+
+    asked = asking.asked(prompt, parameters, sending.params)
+    return stable(asked, runs, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
 
 
 @app.command()
@@ -75,13 +122,14 @@ def runs(
 def show(
     run: RunNumber = None,
     requests: Annotated[bool, typer.Option("--requests", help="The requests as they went out.")] = False,
+    cells: Annotated[bool, typer.Option("--cells", help="Of a sweep: every answer, not what they show.")] = False,
     *,
     showing: Showing,
 ) -> int:
     """Show a past run, through the same renderers as when it ran."""
     from promptlab.cli import history
 
-    return history.show(run, showing.output(), requests=requests)
+    return history.show(run, showing.output(), requests=requests, cells=cells)
 
 
 @app.command()
@@ -92,6 +140,76 @@ def rerun(run: RunNumber = None, *, sending: Sending, showing: Showing) -> int:
 
     output = showing.output(quiet=sending.quiet)
     return history.rerun(run, output, sending.limits(), sending.way(), sending.params)
+
+
+@app.command()
+@spread
+def audit(
+    target: Annotated[list[str] | None, typer.Argument(help="The targets; the embedded model without any.",
+                                                       show_default=False)] = None,
+    knob: Annotated[list[str] | None, typer.Option("--knob", metavar="NAME", show_default=False,
+                    help="temperature (without it), top_p, top_k, min_p or seed; repeat it for more.")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Four times the texts, where there are log "
+                                           "probabilities.")] = False,
+    thinking: Annotated[bool, typer.Option("--thinking", help="Models that always think, too: each call is paid for "
+                                           "with a thought.")] = False,
+    keep_samplers: Annotated[bool, typer.Option("--keep-samplers", help="Leave the server's other samplers as they "
+                                                "are.")] = False,
+    base_url: BaseUrl = None,
+    key_env: KeyEnv = None,
+    plain_http: PlainHttp = False,
+    format: TextOrJson = None,
+    *,
+    sending: Sending,
+) -> int:  # fmt: skip
+    """Whether a parameter does anything at a target: two dozen answers of one token decide, and the finding is kept."""
+    from promptlab.cli.audit import Auditing, audit_targets
+    from promptlab.cli.planning import Reach
+
+    how = Auditing(tuple(knob or ("temperature",)), thorough, thinking, keep_samplers)
+    return audit_targets(target or [], how, sending.way(), sending.limits(), reach=Reach(base_url, key_env, plain_http),
+                         format=format or "text", quiet=sending.quiet)  # fmt: skip
+
+
+@app.command()
+def export(
+    run: RunNumber = None,
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT",
+                      help="csv, jsonl, parquet, md, html, junit or sft.")] = "md",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False,
+                      help="A file; stdout without it.")] = None,
+    no_thinking: Annotated[bool, typer.Option("--no-thinking", help="Leave the thinking traces out.")] = False,
+    filter: Annotated[str | None, typer.Option("--filter", metavar="WHICH", show_default=False,
+                      help="Only what passes every check (check), or each prompt's most frequent answer (majority).")
+                      ] = None,
+    extract: Annotated[str, typer.Option("--extract", metavar="HOW", help="How an answer is taken out of a text.")
+                       ] = "auto",
+    bom: Annotated[bool, typer.Option("--bom", help="Of csv: the mark by which Excel knows UTF-8.")] = False,
+    allow_run: Annotated[bool, typer.Option("--allow-run", help="Let checks of kind run: start programs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Over a file that is there.")] = False,
+) -> int:  # fmt: skip
+    """Give a run away: every row names model, parameters asked and sent, times, thinking and checks."""
+    from promptlab.cli.export import export
+    from promptlab.extract import check_how
+
+    check_how(extract)
+    return export(run, format, output, thinking=not no_thinking, filter=filter, force=force, bom=bom,
+                  allow_run=allow_run, extract=extract)  # fmt: skip
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Words that must all stand in it; Chinese needs no spaces.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many, newest first.")] = 20,
+    where: Annotated[str | None, typer.Option("--in", metavar="WHERE", show_default=False,
+                     help="Only in prompt, thinking or answer.")] = None,
+    format: TextOrJson = None,
+    color: Color = "auto",
+) -> int:  # fmt: skip
+    """Find prompts, thinking and answers of past runs; exit code 1 where there is none."""
+    from promptlab.cli.search import search
+
+    return search(text, count, where, format, color)
 
 
 @app.command()

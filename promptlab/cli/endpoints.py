@@ -17,6 +17,7 @@ from typing import Any, get_args
 from promptlab import config, document
 from promptlab.cli.address import Address, corrections, parse_address
 from promptlab.cli.entries import Uneditable, as_lines, edit, own_entries, put, take
+from promptlab.cli.inputs import agreed
 from promptlab.cli.keys import variable_of
 from promptlab.cli.trial import THERE, Found, Way, described, try_way
 from promptlab.config import Places, Settings
@@ -121,7 +122,7 @@ def _tried(ways: Sequence[Way], wanted: Wanted, key: Key | None, patience: float
         return best
     behind = [urllib.parse.urlsplit(url).path or "/" for url, _ in ways[0].candidates()]
     _say(f"  tried: {', '.join(dict.fromkeys(behind))} by {' and '.join(way.scheme for way in ways)}")
-    if wanted.yes or _agreed(f"no model server was found; add '{wanted.name}' all the same?"):
+    if wanted.yes or _confirmed(f"no model server was found; add '{wanted.name}' all the same?"):
         return None
     raise LabError(f"no model server was found for '{wanted.name}': nothing was written",
                    "start it, correct the address, or add it as it is: --no-try")  # fmt: skip
@@ -313,12 +314,10 @@ class _Notice:
             sys.stderr.flush()
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    sys.stderr.write(f"{clean_line(question)} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
+    return agreed(question, usual=False)
 
 
 def _say(text: str, key: Key | None = None) -> None:

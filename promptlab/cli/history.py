@@ -66,11 +66,16 @@ def _line(summary: Summary) -> str:
     return f"{summary.id:>5}  {summary.created[:16].replace('T', ' ')}  {tally:>5}{state}  {targets}{profile}  {prompt}"
 
 
-def show(id: int | None, output: Output, *, requests: bool) -> int:
+def show(id: int | None, output: Output, *, requests: bool, cells: bool = False) -> int:
     store = Store(config.places().database)
     try:
         run = store.run(id)
         assert run.id is not None
+        if run.plan.sweep is not None and not requests and not cells:
+            from promptlab.cli.outcome import Wanted, show_outcome
+
+            show_outcome(store, run, costing(_endpoints(run)), Wanted(), output)
+            return 0
         events, sent = _ended(run, list(store.events(run.id))), store.sent(run.id)
     finally:
         store.close()

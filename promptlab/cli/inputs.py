@@ -6,9 +6,11 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from promptlab.errors import UsageError
+from promptlab.params import DEFAULT, PARAMETERS
 from promptlab.profile import Variable
 from promptlab.render.sanitise import clean_line
 
@@ -58,6 +60,17 @@ def _text(raw: bytes, name: str) -> str:
         raise UsageError(f"{name} is not UTF-8 text (byte {error.start})", hint) from None
 
 
+def objects_read(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Names and texts of parameters as typed, with the file's content in the place of its name where a parameter is an
+    object. Raises UsageError."""
+    found = []
+    for name, text in pairs:
+        parameter = PARAMETERS.get(name)
+        is_file = parameter is not None and parameter.kind == "object" and text != DEFAULT
+        found.append((name, file_text(text) if is_file and not text.lstrip().startswith("{") else text))
+    return found
+
+
 def check_argument(text: str, what: str) -> str:
     """A text from the command line, which may hold bytes that are no UTF-8."""
     try:
@@ -81,3 +94,11 @@ def ask_for(name: str, variable: Variable) -> str:
             return variable.check(name, line.strip())
         except UsageError as error:
             sys.stderr.write(f"{clean_line(error.message)}\n")
+
+
+def agreed(question: str, *, usual: bool) -> bool:
+    """Whether whoever sits at the terminal says yes; an empty line is the usual answer, the end of input a no."""
+    sys.stderr.write(f"{clean_line(question)} [{'Y/n' if usual else 'y/N'}] ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    return usual if line.strip() == "" and line else line.strip().lower() in ("y", "yes", "是")

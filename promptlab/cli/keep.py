@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab import config, document
-from promptlab.cli.inputs import check_argument, stdin_text
+from promptlab.cli.inputs import agreed, check_argument, stdin_text
 from promptlab.cli.shelf import decoded, file_bytes, file_text
 from promptlab.config import Places
 from promptlab.errors import LabError, ProfileError, UsageError
@@ -155,7 +155,7 @@ def _edited(draft: Path, before: bytes, file: Path, source: Path, places: Places
             say(error.message)
             if error.hint:
                 say(f"  → {error.hint}")
-            if not _agreed("edit it again?", usual=True):
+            if not agreed("edit it again?", usual=True):
                 raise UsageError("the profile is as it was before", "") from None
     if file == source.resolve() and file_bytes(source) != before:
         raise LabError(f"{file} was changed by somebody else meanwhile: it is as they left it", "compare the two")
@@ -259,7 +259,7 @@ def remove(name: str, places: Places, *, yes: bool = False) -> int:
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("nobody can be asked whether to remove it", "add --yes")
-        if not _agreed(f"remove {path}?", usual=False):
+        if not agreed(f"remove {path}?", usual=False):
             say("nothing was removed")
             return 1
     users = _users(path.stem, places)
@@ -421,13 +421,6 @@ def _link(source: Path, file: Path) -> None:
     except OSError:
         with file.open("xb") as out:
             out.write(source.read_bytes())
-
-
-def _agreed(question: str, *, usual: bool) -> bool:
-    sys.stderr.write(f"{clean_line(question)} [{'Y/n' if usual else 'y/N'}] ")
-    sys.stderr.flush()
-    line = sys.stdin.readline()
-    return usual if line.strip() == "" and line else line.strip().lower() in ("y", "yes")
 
 
 def say(text: str) -> None:

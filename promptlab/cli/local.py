@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from promptlab import config
+from promptlab.cli.inputs import agreed
 from promptlab.config import Places
 from promptlab.errors import LabError, UsageError, nearest
 from promptlab.providers import disk, gguf, room
@@ -197,7 +198,7 @@ def remove(name: str, *, yes: bool) -> int:
         raise UsageError(f"{name} is not promptlab's to remove: {path}", _how_to_remove(one, path))
     files = _files(path)
     size = gigabytes(sum(file.stat().st_size for file in files))
-    if not yes and not _agreed(f"remove {one.name} ({size}, {path})?"):
+    if not yes and not _confirmed(f"remove {one.name} ({size}, {path})?"):
         sys.stderr.write("nothing was removed\n")
         return 1
     try:
@@ -222,12 +223,10 @@ def _files(path: Path) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked whether to remove it", "add --yes")
-    sys.stderr.write(f"{clean_line(question)} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return agreed(question, usual=False)
 
 
 def _tidy(folder: Path, top: Path) -> None:

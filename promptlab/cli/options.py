@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from promptlab.cli.output import Output
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Way
+    from promptlab.cli.sweep import Carrying as CarryingOut
     from promptlab.engine import Limits
     from promptlab.providers.roster import Wanted
 
@@ -24,6 +25,8 @@ Parameters = list[tuple[str, str]]  # name and text of each decoding parameter, 
 
 BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", show_default=False,
                     help="Any OpenAI-compatible server, for the targets of this command.")]  # fmt: skip
+KeyEnv = Annotated[str | None, typer.Option("--key-env", metavar="NAME", show_default=False,
+                   help="The environment variable with its key.")]  # fmt: skip
 PlainHttp = Annotated[bool, typer.Option("--plain-http", help="Reach --base-url by http:// though it is another "
                                          "machine: everybody on the way can read it.")]  # fmt: skip
 RunNumber = Annotated[int | None, typer.Argument(help="A run's number; the last one without it.", show_default=False)]
@@ -41,8 +44,7 @@ class Asking(NamedTuple):
                      help="ENDPOINT/MODEL, local, or local:FILE.gguf; repeat it for more; own settings: "
                      "-m 'local?temperature=0.2'")] = None  # fmt: skip
     base_url: BaseUrl = None
-    key_env: Annotated[str | None, typer.Option("--key-env", metavar="NAME", show_default=False,
-                       help="The environment variable with its key.")] = None  # fmt: skip
+    key_env: KeyEnv = None
     plain_http: PlainHttp = False
     profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
                        help="A profile's name or file.")] = None  # fmt: skip
@@ -52,9 +54,6 @@ class Asking(NamedTuple):
                    "reasoning models get the prompt as it is.")] = False  # fmt: skip
     allow_files: Annotated[bool, typer.Option("--allow-files", help="Let the profile read files outside its folder.")
                            ] = False  # fmt: skip
-    save: Annotated[str | None, typer.Option("--save", metavar="NAME", show_default=False,
-                    help="Keep this command as a profile, too.")] = None  # fmt: skip
-    force: Annotated[bool, typer.Option("--force", help="With --save: over a profile that has the name.")] = False
     system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", show_default=False,
                       help="System prompt.")] = None  # fmt: skip
     file: Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE", show_default=False,
@@ -63,14 +62,25 @@ class Asking(NamedTuple):
                       help="Any parameter; body.NAME=JSON for a field that only this server knows.")
                       ] = None  # fmt: skip
 
-    def asked(self, prompt: str | None, parameters: Parameters, mode: str | None) -> "Asked":
+    def asked(
+        self, prompt: str | None, parameters: Parameters, mode: str | None, saving: "Saving | None" = None
+    ) -> "Asked":
         from promptlab.cli.planning import Asked
 
+        save, force = saving or (None, False)
         return Asked(
             prompt, self.model or [], self.base_url, self.key_env, self.profile, self.var or [], self.system,
             self.file or [], self.option or [], parameters, "adapt" if mode is None else mode, self.plain_http,
-            self.cot, self.allow_files, self.save, self.force,
+            self.cot, self.allow_files, save, force,
         )  # fmt: skip
+
+
+class Saving(NamedTuple):
+    """Whether the command itself is kept."""
+
+    save: Annotated[str | None, typer.Option("--save", metavar="NAME", show_default=False,
+                    help="Keep this command as a profile, too.")] = None  # fmt: skip
+    force: Annotated[bool, typer.Option("--force", help="With --save: over a profile that has the name.")] = False
 
 
 class Showing(NamedTuple):
@@ -119,6 +129,71 @@ class Sending(NamedTuple):
         from promptlab.cli.ready import Way
 
         return Way(not self.no_save, self.dry_run, self.offline, self.env_file)
+
+
+class Sweeping(NamedTuple):
+    """What is swept, besides the parameters' own options."""
+
+    axis: Annotated[list[str] | None, typer.Option("--axis", metavar="NAME=VALUES", show_default=False,
+                    help="A parameter, profile, system or var.NAME and its values: 0.2,1.3 or 0:2:0.25 or 0..2/9, with "
+                    "'default' for unset; repeat it for more.")] = None  # fmt: skip
+    zip: Annotated[str | None, typer.Option("--zip", metavar="NAME,NAME", show_default=False,
+                   help="These axes go in step, instead of every combination.")] = None  # fmt: skip
+    repeat: Annotated[int | None, typer.Option("--repeat", "-n", min=1, metavar="N", show_default=False,
+                      help="Each point so many times.")] = None  # fmt: skip
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="HOW", show_default=False,
+                     help="With --seed: fixed (every repeat the same) or varied (seed + repeat).")] = None  # fmt: skip
+    dataset: Annotated[str | None, typer.Option("--dataset", metavar="FILE", show_default=False,
+                       help="Rows that are prompts or fill variables: CSV, JSON lines, YAML, a folder of texts.")
+                       ] = None  # fmt: skip
+    check: Annotated[list[str] | None, typer.Option("--check", metavar="KIND:TEXT", show_default=False,
+                     help="contains, equals, re, number, answer, schema, lines …; repeat it for more.")
+                     ] = None  # fmt: skip
+    keep_samplers: Annotated[bool, typer.Option("--keep-samplers", help="Leave the server's other samplers as they "
+                             "are, though they cut before the temperature.")] = False  # fmt: skip
+    max_cost: Annotated[float | None, typer.Option("--max-cost", min=0, metavar="USD", show_default=False,
+                        help="Begin no more cells once this is spent.")] = None  # fmt: skip
+    max_tokens_total: Annotated[int | None, typer.Option("--max-tokens-total", min=1, metavar="N", show_default=False,
+                                help="The same for tokens, in and out.")] = None  # fmt: skip
+    max_time: Annotated[str | None, typer.Option("--max-time", metavar="TIME", show_default=False,
+                        help="The same for time: 90s, 15m, 1h30m.")] = None  # fmt: skip
+
+
+class Carrying(NamedTuple):
+    """How a sweep is carried out and read."""
+
+    resume: Annotated[str | None, typer.Option("--resume", metavar="[RUN]", show_default=False,
+                      help="Send only what this run has not got yet; the last run of the plan without a number.")
+                      ] = None  # fmt: skip
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help="With --resume: what failed, too.")] = False
+    cache: Annotated[bool, typer.Option("--cache", help="Take answers that an earlier run has to the very same request "
+                     "and repeat.")] = False  # fmt: skip
+    audit: Annotated[bool | None, typer.Option("--audit/--no-audit", show_default=False,
+                     help="Test first whether the axes do anything: 24 answers of one token. Done where nobody knows.")
+                     ] = None  # fmt: skip
+    logprobs: Annotated[bool | None, typer.Option("--logprobs/--no-logprobs", show_default=False,
+                        help="Ask for log probabilities where the target has them (local: always).")
+                        ] = None  # fmt: skip
+    until_decided: Annotated[bool, typer.Option("--until-decided", help="Skip the repeats of a point whose majority "
+                             "can't change.")] = False  # fmt: skip
+    extract: Annotated[str, typer.Option("--extract", metavar="HOW", help="How an answer is taken out of a text: auto, "
+                       "boxed, number, option, json:FIELD, re:PATTERN, text.")] = "auto"  # fmt: skip
+    fail_under: Annotated[float | None, typer.Option("--fail-under", min=0, max=1, metavar="SHARE", show_default=False,
+                          help="Exit with 100 where fewer answers pass their checks.")] = None  # fmt: skip
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", show_default=False,
+                     help="Write the checks as JUnit XML.")] = None  # fmt: skip
+    allow_run: Annotated[bool, typer.Option("--allow-run", help="Let checks of kind run: start programs.")] = False
+    write_plan: Annotated[Path | None, typer.Option("--write-plan", metavar="FILE", show_default=False,
+                          help="Write this sweep down as YAML, to run again and to share.")] = None  # fmt: skip
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False
+
+    def carrying(self) -> "CarryingOut":
+        from promptlab.cli.outcome import Wanted
+        from promptlab.cli.sweep import Carrying
+
+        wanted = Wanted(self.extract, self.allow_run, self.fail_under, self.junit)
+        return Carrying(self.resume, self.retry_errors, self.cache, self.audit, self.logprobs, self.yes,
+                        self.until_decided, self.write_plan, wanted)  # fmt: skip
 
 
 class Narrowing(NamedTuple):
@@ -183,7 +258,9 @@ def _decoding(parameter: Parameter) -> inspect.Parameter:
     """Its option takes a list: with a plain one, the last of two would win in silence."""
     flags = [f"--{parameter.name.replace('_', '-')}", *([parameter.flag] if parameter.flag else [])]
     text = f"{parameter.help} ({parameter.range_text()})"
-    info = typer.Option(*flags, help=text, metavar="VALUES", show_default=False)
+    info = typer.Option(
+        *flags, help=text, metavar="FILE|JSON" if parameter.kind == "object" else "VALUES", show_default=False
+    )
     return _option(parameter.name, None, Annotated[list[str] | None, info])
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptlab import config
-from promptlab.cli.inputs import ask_for, check_argument, file_text, stdin_text
+from promptlab.axis import parse_options, split_option
+from promptlab.check import Check
+from promptlab.cli.inputs import ask_for, check_argument, file_text, objects_read, stdin_text
 from promptlab.config import Settings
-from promptlab.errors import UsageError, nearest
-from promptlab.knowledge import MODES, Mode
-from promptlab.params import Value, parse_options, split_option
+from promptlab.errors import ProfileError, UsageError, nearest
+from promptlab.knowledge import MODES, Facts, Mode
+from promptlab.params import Value
 from promptlab.plan import Plan, Target, expand, parse_target
 from promptlab.profile import Profile, find, read
-from promptlab.profile.compose import Filled, Shape, arrange, gather, prepare, shape_of, unset
+from promptlab.profile.compose import Filled, Shape, arrange, gather, prepare, schema_for, shape_of, unset
 from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
 from promptlab.providers.registry import facts_of
@@ -55,48 +58,94 @@ def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
         raise UsageError("--var fills a profile's variables, and there is no profile", "add -p NAME")
     if asked.base_url and not asked.models and not (profile and profile.targets):
         raise UsageError("--base-url says where, and not which model", "add -m MODEL")
-    models = asked.models or (list(profile.targets) if profile and profile.targets else [LOCAL])
-    targets = [_target(text, asked.base_url) for text in named(models, settings)]
-    axes = parse_options([*asked.parameters, *map(split_option, asked.options)])
-    filled = _filled(asked, profile)
-    forms = _Forms(filled, targets, settings, asked)
+    targets = targets_of(asked.models or (profile.targets if profile else ()), settings, asked.base_url)
+    axes = parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)]))
+    variables = _variables(asked, profile)
+    filled = _filled(asked, profile, variables)
+    forms = Forms(targets, settings, Reach(asked.base_url, asked.key_env, asked.plain_http), cot=asked.cot)
+    checks = profile_checks(profile, variables, anywhere=asked.allow_files) if profile else ()
     plan = expand(
-        targets, axes, forms, prompt=check_argument(asked.prompt or "", "the prompt"),
+        targets, axes, lambda target, given: forms.messages(target, given, filled),
+        prompt=check_argument(asked.prompt or "", "the prompt"),
         profile=profile.name if profile else None, base_url=asked.base_url, key_name=asked.key_env,
-        defaults=profile.parameters if profile else None, mode=mode, plain_http=asked.plain_http,
+        defaults=profile.parameters if profile else None, mode=mode, plain_http=asked.plain_http, checks=checks,
+        own=lambda target: schema_for(profile, forms.facts(target)),
     )  # fmt: skip
+    return with_prompt(plan)
+
+
+def with_prompt(plan: Plan) -> Plan:
+    """A plan that has a prompt to be known by: where none was typed, what its first cell says."""
     return plan if plan.prompt else replace(plan, prompt=plan.cells[0].request.messages[-1].text)
 
 
-def _filled(asked: Asked, profile: Profile | None) -> Filled:
-    """The prompt with its blanks filled; a variable without a value is asked for on a terminal."""
+def _variables(asked: Asked, profile: Profile | None) -> dict[str, str]:
+    """The profile's variables as given; one without a value is asked for on a terminal."""
     variables = dict(map(split_option, asked.variables))
-    context = [(name, file_text(name)) for name in asked.files]
-    if piped := stdin_text():
-        context.append(("stdin", piped))
     if profile is not None and sys.stdin.isatty() and sys.stderr.isatty():
         for name in unset(profile, variables):
             variables[name] = ask_for(name, profile.variables[name])
+    return variables
+
+
+def _filled(asked: Asked, profile: Profile | None, variables: Mapping[str, str]) -> Filled:
+    """The prompt with its blanks filled."""
+    context = [(name, file_text(name)) for name in asked.files]
+    if piped := stdin_text():
+        context.append(("stdin", piped))
     files = gather(profile, anywhere=asked.allow_files) if profile else []
     system = check_argument(asked.system or "", "the system prompt")
     prompt = check_argument(asked.prompt or "", "the prompt")
     return prepare(prompt, profile=profile, system=system, context=context, variables=variables, files=files)
 
 
-class _Forms:
-    """The messages that each target gets: the form that suits its model, made once for each form."""
+def profile_checks(profile: Profile, variables: Mapping[str, str], *, anywhere: bool) -> tuple[Check, ...]:
+    """The checks that a profile declares; a format that is a JSON schema is one, said or not. Raises ProfileError."""
+    from promptlab import check
+    from promptlab.profile.checks import checks_of
 
-    def __init__(self, filled: Filled, targets: Sequence[Target], settings: Settings, asked: Asked) -> None:
-        self._filled, self._cot, self._settings = filled, asked.cot, settings
+    found = checks_of(profile, variables, anywhere=anywhere)
+    if profile.schema is None:
+        return found
+    try:
+        own = check.parse(f"schema:{json.dumps(profile.schema)}")
+    except UsageError as error:
+        raise ProfileError(f"{profile.path}: format: {error.message}", error.hint) from None
+    return found if any((one.kind, one.want) == (own.kind, own.want) for one in found) else (*found, own)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the targets of a command are, apart from the catalog: --base-url, --key-env, --plain-http."""
+
+    base_url: str | None = None
+    key_env: str | None = None
+    plain_http: bool = False
+
+
+class Forms:
+    """The messages that each target gets: the form that suits its model, made once for each form of a prompt."""
+
+    def __init__(self, targets: Sequence[Target], settings: Settings, reach: Reach, *, cot: bool = False) -> None:
+        self._cot, self._knowledge = cot, settings.knowledge
         names = [target.endpoint for target in targets]
-        self._endpoints = _resolved(names, settings, asked.base_url, asked.key_env, plain_http=asked.plain_http)
-        self._made: dict[Shape, tuple[Message, ...]] = {}
+        self.endpoints = _resolved(names, settings, reach.base_url, reach.key_env, plain_http=reach.plain_http)
+        self._facts: dict[tuple[str, str], Facts] = {}
+        self._made: dict[tuple[int, Shape], tuple[Filled, tuple[Message, ...]]] = {}
 
-    def __call__(self, target: Target, asked: Mapping[str, Value]) -> tuple[Message, ...]:
-        shape = shape_of(facts_of(self._settings.knowledge, self._endpoints[target.endpoint], target.model), asked)
-        if shape not in self._made:
-            self._made[shape] = arrange(self._filled, shape, cot=self._cot)
-        return self._made[shape]
+    def facts(self, target: Target) -> Facts:
+        key = target.endpoint, target.model
+        if key not in self._facts:
+            self._facts[key] = facts_of(self._knowledge, self.endpoints[target.endpoint], target.model)
+        return self._facts[key]
+
+    def messages(self, target: Target, asked: Mapping[str, Value], filled: Filled) -> tuple[Message, ...]:
+        """Cells that get the same text share it: `filled` is told by its identity, and held as long as this is."""
+        shape = shape_of(self.facts(target), asked)
+        key = id(filled), shape
+        if key not in self._made:
+            self._made[key] = filled, arrange(filled, shape, cot=self._cot)
+        return self._made[key][1]
 
 
 def check_mode(word: str) -> Mode:
@@ -126,6 +175,11 @@ def named(models: list[str], settings: Settings) -> list[str]:
 
 def _query(target: str, more: str) -> str:
     return target + (more.replace("?", "&", 1) if "?" in target else more)
+
+
+def targets_of(models: Sequence[str], settings: Settings, base_url: str | None = None) -> list[Target]:
+    """The targets that are meant, the embedded model where none is. Raises UsageError."""
+    return [_target(text, base_url) for text in named(list(models) or [LOCAL], settings)]
 
 
 def _target(text: str, base_url: str | None) -> Target:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab import config
+from promptlab.axis import points, split_option
 from promptlab.cli.shelf import check_format, write_json
 from promptlab.config import Places, Settings
 from promptlab.errors import UsageError, nearest
 from promptlab.knowledge import SCALES, Finding, Knowledge
-from promptlab.params import BODY, Value, points, show, split_option
+from promptlab.params import BODY, Value, show
 from promptlab.profile import Profile, Variable, find, listed, read
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.request import Message, Request

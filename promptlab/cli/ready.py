@@ -22,7 +22,7 @@ from promptlab.params import show
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider, prices
 from promptlab.providers.catalog import Endpoint, Secret
-from promptlab.providers.registry import Registry, facts_of
+from promptlab.providers.registry import EMBEDDED, Registry, facts_of
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.request import LOCAL, State, Wire, Word
@@ -203,8 +203,9 @@ class Learner:
         if not isinstance(event, Learned):
             return
         cell = self._cells[stamped.cell]
+        name = cell.request.model or EMBEDDED  # only the embedded default has no name in a target
         finding = Finding(
-            cell.endpoint, self._endpoints[cell.endpoint].base_url, cell.request.model, event.parameter,
+            cell.endpoint, self._endpoints[cell.endpoint].base_url, name, event.parameter,
             cast(Word, event.verdict), cast(State, event.state), event.said, today(), event.value, event.asked,
         )  # fmt: skip
         with suppress(StoreError):  # the next run finds it out again

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli.inputs import check_argument
+from promptlab.axis import parse_options, split_option
+from promptlab.cli.inputs import check_argument, objects_read
 from promptlab.cli.keep import check, check_name, free, own_folder, put, say
 from promptlab.config import Places
 from promptlab.errors import UsageError, nearest
-from promptlab.params import BODY, Value, parse_options, split_option
+from promptlab.params import BODY, Value
 from promptlab.profile import Profile, find, listed, read
 from promptlab.profile.writing import fields, variable_fields, write
 
@@ -95,7 +96,7 @@ def _pattern(file: Path, folder: Path) -> str:
 def _parameters(asked: Asked, notes: list[str]) -> dict[str, Any]:
     """As fields of a file; a raw field of the body has no place there, and is said."""
     found: dict[str, list[Value]] = {}
-    for name, values in parse_options([*asked.parameters, *map(split_option, asked.options)]).items():
+    for name, values in parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)])).items():
         if name.startswith(BODY):
             notes.append(f"not kept: -o {name}, a field that only one server knows")
         else:

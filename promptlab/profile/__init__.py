@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from promptlab import document
+from promptlab import check, document
+from promptlab.axis import parse_axis
 from promptlab.document import Document
 from promptlab.errors import ProfileError, UsageError, nearest
-from promptlab.params import Value, lookup, parse_axis
+from promptlab.params import Value, lookup
 
 SUFFIXES = (".yaml", ".yml")
 DEEPEST = 8  # profiles that extend one another
 Kind = Literal["reasoning", "chat", "any"]
 VariableKind = Literal["text", "number", "integer", "boolean", "choice"]
+OWN_SCHEMA = "schema"  # the check alone, without a file: the schema that the profile's format is
 PARTS = ("role", "goal", "format", "rules", "context", "steps", "examples")
 
 
@@ -58,7 +62,8 @@ class Profile:
     """`prompt` is the user's turn as it stands, where the profile is one text rather than parts. `schema` is a JSON
     Schema for the answer. `files` are globs beside the profile whose texts are context; `homes` are the folders of
     profiles that it extends, whose own files lie there. `chat_only` names parts that
-    a reasoning model does not get. `parameters` are axes: a list of one value is that value."""
+    a reasoning model does not get. `parameters` are axes: a list of one value is that value. `checks` are those of the
+    answer, as they are written: see `promptlab.profile.checks`."""
 
     name: str
     path: Path
@@ -79,6 +84,7 @@ class Profile:
     variables: dict[str, Variable] = field(default_factory=dict)
     parameters: dict[str, list[Value]] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     extends: tuple[str, ...] = ()
     language: str = ""
     tags: tuple[str, ...] = ()
@@ -162,9 +168,11 @@ def _read(path: Path, folders: Sequence[Path], above: tuple[Path, ...]) -> Profi
 def _at_home(base: Profile, folder: Path) -> Profile:
     """A profile that is extended from another folder: its files stay where they are."""
     home = base.path.parent.resolve()
-    if not base.files or home == folder:
+    if home == folder or not (base.files or base.checks):
         return base
-    return replace(base, files=tuple(str(home / name) for name in base.files), homes=(*base.homes, home))
+    files = tuple(str(home / name) for name in base.files)
+    checks = tuple(check.at_home(text, home) for text in base.checks)
+    return replace(base, files=files, homes=(*base.homes, home), checks=checks)
 
 
 def composed(profiles: Sequence[Profile]) -> Profile:
@@ -318,13 +326,40 @@ def _parameters(doc: Document, key: str) -> dict[str, list[Value]]:
                 found[name] = [parameter.check(item) for item in given]
                 if not found[name]:
                     raise UsageError(f"{name}: an axis needs a value", parameter.help)
-            elif isinstance(given, str) and "," in given and parameter.kind != "texts":
-                found[name] = parse_axis(name, given)
+            elif parameter.kind != "texts" and (text := doc.texts.get((key, name))) and re.search(r",|:|\.\.", text):
+                found[name] = parse_axis(name, text)  # as typed: YAML takes 0:2:0.25 for a time of day
             else:
                 found[name] = [parameter.check(given)]
         except UsageError as error:
             raise ProfileError(f"{doc.where(key, name)}: {error.message}", error.hint) from None
     return found
+
+
+def _checks(doc: Document, key: str) -> tuple[str, ...]:
+    """Each as `kind:want`. `kind: want` is YAML for a mapping, and taken as the same; a schema can be one, too."""
+    value = doc.value[key] or []
+    found = []
+    for number, entry in enumerate(value if isinstance(value, list) else [value]):
+        place = (key, number) if isinstance(value, list) else (key,)
+        text = _check_text(doc, entry, place)
+        try:
+            kind, want = (text, "") if text == OWN_SCHEMA else check.split(text, examine="{{" not in text)
+        except UsageError as error:
+            raise ProfileError(f"{doc.where(*place)}: {error.message}", error.hint) from None
+        found.append(f"{kind}:{want}" if want else kind)
+    return tuple(found)
+
+
+def _check_text(doc: Document, entry: object, place: tuple[str | int, ...]) -> str:
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((kind, want),) = entry.items()
+        if kind == OWN_SCHEMA and isinstance(want, dict):
+            return f"{kind}:{json.dumps(want, ensure_ascii=False)}"
+        if not isinstance(want, (dict, list)):
+            return kind if want is None else f"{kind}:{doc.texts[*place, kind].strip()}"
+    if isinstance(entry, (dict, list)) or entry is None:
+        raise ProfileError(f"{doc.where(*place)}: a check is one line, kind:want", "for example  - contains:snow")
+    return doc.texts[place].strip()
 
 
 READERS: dict[str, Callable[[Document, str], Any]] = {
@@ -343,6 +378,7 @@ READERS: dict[str, Callable[[Document, str], Any]] = {
     "chat_only": _chat_only,
     "variables": _variables,
     "parameters": _parameters,
+    "checks": _checks,
     "targets": _texts,
     "extends": _texts,
     "language": _text,

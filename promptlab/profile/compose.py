@@ -58,6 +58,15 @@ def shape_of(facts: Facts, asked: Mapping[str, Value]) -> Shape:
     return Shape(carrier, "xml" if family.sections == "xml" else "markdown", order, facts.state(asked) == "on")
 
 
+def schema_for(profile: Profile | None, facts: Facts) -> dict[str, list[Value]]:
+    """The format of a profile as the parameter `schema`, where it is one and the model is known to honour it; else
+    nothing. It is for where nobody says otherwise; the prompt says the format in words all the same."""
+    if profile is None or profile.schema is None:
+        return {}
+    verdict = facts.verdict("schema", {"schema": profile.schema})
+    return {"schema": [profile.schema]} if verdict.word == "honoured" else {}
+
+
 def prepare(
     prompt: str, *, profile: Profile | None = None, system: str = "", context: Sequence[tuple[str, str]] = (),
     variables: Mapping[str, str] | None = None, files: Sequence[tuple[str, str]] = (),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
+from promptlab.check import KINDS
 from promptlab.params import DEFAULT, PARAMETERS, Parameter
 from promptlab.profile import PARTS, READERS, Kind, VariableKind
 
@@ -32,6 +33,7 @@ _MEANINGS = {
     "chat_only": "Parts that a reasoning model does not get.",
     "variables": "Blanks with their defaults; one without a default must be given.",
     "parameters": "Decoding parameters; a list of values is a sweep.",
+    "checks": "What an answer must pass, as kind:want.",
     "targets": "Models that it is asked of where none is named: ENDPOINT/MODEL, an alias or @group.",
     "extends": "Profiles that it builds on, by name or file, in order.",
     "language": "The language that it is written in, such as en or zh.",
@@ -66,6 +68,7 @@ def _of(key: str) -> Schema:
         "chat_only": lambda: _several({"enum": list(PARTS)}),
         "variables": _variables,
         "parameters": _parameters,
+        "checks": _checks,
     }
     if key in special:
         return special[key]()
@@ -110,6 +113,17 @@ def _variables() -> Schema:
             "then": {"required": ["choices"]}}  # fmt: skip
     return {"type": ["object", "null"], "propertyNames": {"pattern": r"^[^\W\d]\w*$"},
             "additionalProperties": {"anyOf": [dict(_TEXT), full]}}  # fmt: skip
+
+
+def _checks() -> Schema:
+    """`kind:want`, or `kind: want`, which is a mapping to YAML; a schema can be one."""
+    words = "|".join(kind for kind in KINDS if kind not in ("rhyme", "schema"))
+    line = {"type": "string", "pattern": rf"^\s*(({words})\s*:\s*\S|(rhyme|schema)\s*(:|$))"}
+    more = {"schema": ["object", "null"], "rhyme": ["null"]}
+    within = {kind: {"description": told, "type": [*_SCALAR, *more.get(kind, ())]} for kind, told in KINDS.items()}
+    one = {"anyOf": [line, {"type": "object", "properties": within, "additionalProperties": False,
+                            "minProperties": 1, "maxProperties": 1}]}  # fmt: skip
+    return _several(one)
 
 
 def _parameters() -> Schema:

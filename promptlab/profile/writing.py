@@ -14,7 +14,8 @@ from promptlab.profile import READERS, Profile, Variable
 
 _LONG = 80  # characters; a longer text that would need quotes is a block instead
 _WIDE = 60  # characters of a list on one line
-_FLOW = {"targets", "extends", "tags", "chat_only", "choices", "parameters", "format"}  # whose lists may be one line
+# Whose lists may be one line.
+_FLOW = {"checks", "targets", "extends", "tags", "chat_only", "choices", "parameters", "format"}
 _EXACT = {"variables", "format", "parameters", "files"}  # where blanks around a text are not taken off
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _Place = tuple[str | int, ...]
@@ -36,7 +37,7 @@ def fields(profile: Profile) -> dict[str, Any]:
     for key in ("description", "role", "goal", "prompt", "format", "context", "language"):
         if text := getattr(profile, key):
             found[key] = text
-    for key in ("rules", "steps", "chat_only", "targets", "extends", "tags"):
+    for key in ("rules", "steps", "chat_only", "checks", "targets", "extends", "tags"):
         if texts := getattr(profile, key):
             found[key] = list(texts)
     if profile.kind != "any":

@@ -63,12 +63,16 @@ class Anthropic:
         if system:
             body["system"] = system
         for name, value in judged.send.items():
-            if not name.startswith(BODY):
+            if name == "schema" and name not in self._names:
+                merge(body, {"output_config": {"format": {"type": "json_schema", "schema": value}}})
+            elif not name.startswith(BODY):
                 body[self._names.get(name, name)] = value
         self._limit(request, body, judged)
         return body
 
     def fields(self, name: str) -> tuple[str, ...]:
+        if name == "schema" and name not in self._names:
+            return ("format", "schema", "json_schema", "output_format")  # `output_config` holds the effort as well
         return (self._names.get(name, name),)
 
     def explain(self, found: Fault, model: str) -> Fault:

@@ -109,6 +109,9 @@ class Direct:
         raw = {name.removeprefix(BODY): value for name, value in judged.send.items() if name.startswith(BODY)}
         merge(body, judged.body)
         overridden = {name for name in judged.sent for key in raw if key in self._dialect.fields(name)}
+        for key in raw:
+            if key in self._dialect.fields("schema"):
+                body.pop(key, None)  # two descriptions of a format, put into one another, would be neither
         merge(body, raw)
         fields = {
             name: (*self._dialect.fields(name), *_keys(judged.body if name in SCALES else {}))

@@ -23,6 +23,8 @@ WIRE_NAMES = {
     "max_tokens": "maxOutputTokens",
     "stop": "stopSequences",
 }
+# The names in the config that the endpoint may blame for those that become several of them.
+_FIELDS = {"schema": ("responseJsonSchema", "responseMimeType"), "top_logprobs": ("responseLogprobs", "logprobs")}
 _INSTRUCTIONS = ("system", "developer")
 _COLLECTIONS = ("models/", "tunedModels/")
 _PLAIN = ":@!$&'()*+,;=~"  # what may stand in a path as it is: so that the address shown is the one asked for
@@ -55,15 +57,20 @@ class Gemini:
         system = "\n\n".join(m.text for m in request.messages if m.role in _INSTRUCTIONS and m.text)
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
-        config: dict[str, Value] = {
-            self._names.get(name, name): value for name, value in judged.send.items() if not name.startswith(BODY)
-        }
+        config: dict[str, Value] = {}
+        for name, value in judged.send.items():
+            if name in self._names or not (name in _FIELDS or name.startswith(BODY)):
+                config[self._names.get(name, name)] = value
+            elif name == "schema":
+                config |= {"responseMimeType": "application/json", "responseJsonSchema": value}
+            elif name == "top_logprobs":
+                config |= {"responseLogprobs": True} | ({"logprobs": value} if value else {})
         if config:
             body["generationConfig"] = config
         return body
 
     def fields(self, name: str) -> tuple[str, ...]:
-        return (self._names.get(name, name),)
+        return _FIELDS[name] if name in _FIELDS and name not in self._names else (self._names.get(name, name),)
 
     def explain(self, found: Fault, model: str) -> Fault:
         return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptlab.events import Answer, Event, Opaque, Served, Thinking
+from promptlab.events import Answer, Event, Opaque, Scored, Served, Thinking
 from promptlab.providers import usage
 from promptlab.providers.direct import Call
 from promptlab.providers.fold import StreamFold
+from promptlab.providers.logprobs import last_of, natural, readable, token
 from promptlab.providers.shape import Characters, count, items, mapping, text
 
 _MESSAGE = ("candidates", "usageMetadata", "promptFeedback", "modelVersion", "responseId", "error")
@@ -24,6 +25,7 @@ class GeminiFold(StreamFold):
         super().__init__(call)
         self._served = False
         self._characters = Characters()
+        self._unscored = 0  # characters of the answer that no log probability has come for
 
     def read(self, chunk: dict[str, Any]) -> list[Event]:
         """The events of one parsed chunk."""
@@ -37,6 +39,8 @@ class GeminiFold(StreamFold):
         candidate = _first(chunk.get("candidates"))
         for part in map(mapping, items(mapping(candidate.get("content")).get("parts"))):
             events += self._part(part)
+        if scored := candidate.get("logprobsResult"):
+            events += self._score(mapping(scored))
         self._end_with(candidate.get("finishReason"))
         if error := chunk.get("error"):
             # Beside the code there is a RetryInfo, as in the body of a refused request.
@@ -55,10 +59,29 @@ class GeminiFold(StreamFold):
         events: list[Event] = []
         if words:
             self.said = True
-            events.append(Thinking(words, "summary") if part.get("thought") else Answer(words))
+            if part.get("thought"):
+                events.append(Thinking(words, "summary"))
+            else:
+                self._unscored += len(words)
+                events.append(Answer(words))
         if signature := text(part.get("thoughtSignature")):
             events.append(Opaque("signature", signature))
         return events
+
+    def _score(self, result: dict[str, Any]) -> list[Event]:
+        """The answer's tokens among those that were chosen: the last ones, as many as there are letters of it to score.
+        With every one come the candidates at its place."""
+        chosen, ranked = map(items, (result.get("chosenCandidates"), result.get("topCandidates")))
+        found = []
+        for place, entry in enumerate(map(mapping, chosen)):
+            if (logprob := natural(entry.get("logProbability"))) is not None:
+                others = items(mapping(ranked[place]).get("candidates")) if place < len(ranked) else []
+                top = [(readable(text(one.get("token"))), score) for one in map(mapping, others)
+                       if (score := natural(one.get("logProbability"))) is not None]  # fmt: skip
+                found.append(token(readable(text(entry.get("token"))), logprob, top))
+        given = last_of(found, self._unscored)
+        self._unscored = 0
+        return [Scored(tuple(given))] if given else []
 
     def _end_with(self, reason: object) -> None:
         if reason and isinstance(reason, (str, int)):

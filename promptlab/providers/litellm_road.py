@@ -26,6 +26,7 @@ from promptlab.knowledge import Judge, as_asked
 from promptlab.params import BODY, PARAMETERS, Value
 from promptlab.providers.fault import from_connection, from_response, from_stream, not_a_stream, one_line, without_key
 from promptlab.providers.litellm_transport import CALL, OPENAI_HOST, Call, Seam, SyncSeam, new_client
+from promptlab.providers.structured import response_format
 from promptlab.providers.thinking import Mode, ThinkSplitter
 from promptlab.request import Message, Request, Verdict, Wire
 
@@ -56,7 +57,7 @@ _ARGUMENTS = {
     "stop": "stop",
     "effort": "reasoning_effort",
     "thinking_budget": "thinking_budget",
-    "logprobs": "logprobs",
+    "schema": "response_format",
     "top_logprobs": "top_logprobs",
 }
 _OTHER_ARGUMENTS = {  # where litellm passes a name on as it is, and the vendor has another
@@ -74,7 +75,8 @@ _SPELLINGS = {
     "max_tokens": {"maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxgenlen", "numpredict"},
     "stop": {"stopsequences"},
     "effort": {"reasoningeffort", "thinkinglevel", "thinkingbudget", "budgettokens"},
-    "logprobs": {"responselogprobs"},
+    "schema": {"responseformat", "responseschema", "responsejsonschema", "outputformat", "format"},
+    "top_logprobs": {"logprobs", "responselogprobs"},
 }
 _NAMES = {name.replace("_", ""): name for name in PARAMETERS} | {
     spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings
@@ -152,6 +154,8 @@ class LiteLLMRoad:
             return Wire(self._base_url or "", _shown(arguments), dict(judged.sent), False, judged.verdicts, fields,
                         judged.state)  # fmt: skip
         sent = parameters_in(call.sent.body)
+        if sent.pop("schema", None) is not None and "schema" in judged.sent:
+            sent["schema"] = judged.sent["schema"]  # whatever name and form it has there
         if "thinking_budget" in judged.sent and "effort" not in judged.sent and "effort" in sent:
             sent["thinking_budget"] = sent.pop("effort")
         lost = {name for name in judged.sent if name not in sent and not name.startswith(BODY)}
@@ -222,6 +226,10 @@ class LiteLLMRoad:
         }
         if "thinking_budget" in arguments:
             arguments["thinking"] = {"type": "enabled", "budget_tokens": arguments.pop("thinking_budget")}
+        if "schema" in request.parameters:
+            arguments["response_format"] = response_format(request.parameters["schema"])
+        if "top_logprobs" in arguments:
+            arguments["logprobs"] = True
         if self._prefix in _SIGNED:
             arguments |= _body_fields(request)
         if dry and self._prefix in _SIGNED:  # or the machine's credentials are looked for, over the network too
@@ -356,12 +364,17 @@ def parameters_in(body: dict[str, Value]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, value in body.items():
         plain = key.replace("_", "").lower()
+        name = _NAMES.get(plain)
         if plain in _PROSE:
             continue
-        if isinstance(value, dict):
+        if name == "schema":
+            found |= {name: value} if isinstance(value, dict) else {}  # what is in it are the answer's names
+        elif isinstance(value, dict):
             found = parameters_in(value) | found
-        elif plain in _NAMES and value is not None:
-            found[_NAMES[plain]] = value
+        elif name == "top_logprobs" and isinstance(value, bool):
+            found = ({name: 0} if value else {}) | found
+        elif name and value is not None:
+            found[name] = value
     return found
 
 
@@ -382,7 +395,7 @@ def _refused_by_client(name: str, text: str, error: Exception) -> Fault:
     if type(error).__name__ != "UnsupportedParamsError":
         kind: FaultKind = "auth" if getattr(error, "status_code", None) == 401 else "bad_request"
         return Fault(kind, message, "the request was not sent", name)
-    param = next((n for n in _ARGUMENTS.values() if re.search(rf"\b{n}\b", words)), None)
+    param = next((n for n in (*_ARGUMENTS.values(), "logprobs") if re.search(rf"\b{n}\b", words)), None)
     hint = f"leave out {param}, or send it unchecked as {BODY}{param}=…" if param else "leave the parameter out"
     return Fault("param_rejected", message, hint, name, param=param)
 

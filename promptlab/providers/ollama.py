@@ -15,11 +15,12 @@ from promptlab.providers import usage
 from promptlab.providers.direct import Call
 from promptlab.providers.fault import BROKEN_OFF
 from promptlab.providers.fold import StreamFold
+from promptlab.providers.logprobs import Scores
 from promptlab.providers.shape import Characters, count, mapping, text
 from promptlab.providers.thinking import Mode, ThinkSplitter
 from promptlab.request import Request
 
-# promptlab's names on the left; on the right those in `options`, where all but `think` stand (docs/modelfile.md).
+# promptlab's names on the left; on the right those in `options`, where most stand (docs/modelfile.md), or beside them.
 WIRE_NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -32,8 +33,10 @@ WIRE_NAMES = {
     "max_tokens": "num_predict",
     "stop": "stop",
     "effort": "think",
+    "schema": "format",
+    "top_logprobs": "top_logprobs",
 }
-_OUTSIDE = ("think",)
+_OUTSIDE = ("think", "format", "top_logprobs")
 _LEAST_LOAD = 50_000_000  # nanoseconds; a warm model has some too: the server opens the file and looks for its runner
 _NOTHING_RUN = {"load", "unload"}  # the model was loaded or let go, and asked nothing
 _MISSING = re.compile(r"\bmodel\b.*\bnot found\b")
@@ -72,12 +75,15 @@ class Ollama:
             if not name.startswith(BODY):
                 field = self._names.get(name, name)
                 (body if field in _OUTSIDE else options)[field] = value
+                if name == "top_logprobs":
+                    body["logprobs"] = True
         if options:
             body["options"] = options
         return body
 
     def fields(self, name: str) -> tuple[str, ...]:
-        return (self._names.get(name, name),)
+        field = self._names.get(name, name)
+        return (field, "logprobs") if name == "top_logprobs" else (field,)
 
     def fold(self, call: Call) -> OllamaFold:
         return OllamaFold(call, self._tags)
@@ -99,6 +105,7 @@ class OllamaFold(StreamFold):
         self._served = False
         self._field = False
         self._thoughts, self._words = Characters(), Characters()
+        self._scores: Scores | None = None  # from the first log probability on
 
     @property
     def complete(self) -> bool:
@@ -108,7 +115,8 @@ class OllamaFold(StreamFold):
     def read(self, line: dict[str, Any]) -> list[Event]:
         """The events of one parsed line."""
         self._known = self._known or any(name in line for name in ("message", "done", "error"))
-        events = self._serve(line)
+        served = self._serve(line)
+        events: list[Event] = []
         message = mapping(line.get("message"))
         if thought := self._thoughts.join(text(message.get("thinking"))):
             if not self._field:
@@ -119,15 +127,20 @@ class OllamaFold(StreamFold):
         if content := self._words.join(text(message.get("content"))):
             events += self._splitter.feed(content)
         self.said = self.said or bool(thought or content)
+        if (scored := line.get("logprobs")) or self._scores:
+            self._scores = self._scores or Scores()
+            self._scores.come(self._scores.read(scored), len(content), thought=bool(thought))
+            events = self._scores.settle(events, self._splitter.held)
         if error := line.get("error"):
             self._refuse(error, line.get("status"))
         elif line.get("done") is True:
             self.done, self.usage_block = True, line
             self.finish = text(line.get("done_reason")) or None
-        return events
+        return [*served, *events]
 
     def _left(self) -> list[Event]:
-        events = self._splitter.close()
+        rest = self._splitter.close()
+        events = self._scores.settle(rest) if self._scores else rest
         load = count(self.usage_block.get("load_duration")) or 0
         if load > _LEAST_LOAD:
             events.append(Loaded(load / 1e9))

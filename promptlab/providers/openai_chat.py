@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from promptlab.errors import Fault
-from promptlab.knowledge import Judged
+from promptlab.knowledge import Judged, merge
 from promptlab.params import BODY, Value
 from promptlab.providers.direct import Call
 from promptlab.providers.openai_chunks import ChunkFold
+from promptlab.providers.structured import response_format
 from promptlab.providers.thinking import Mode
 from promptlab.request import Request
 
@@ -27,6 +28,12 @@ WIRE_NAMES = {
     "effort": "reasoning_effort",
     "thinking_budget": "thinking_budget",
 }
+# Those that become a piece of the body; and the names in it that an endpoint may blame.
+PIECES: dict[str, Callable[[Value], dict[str, Value]]] = {
+    "schema": lambda schema: {"response_format": response_format(schema)},
+    "top_logprobs": lambda count: {"logprobs": True} | ({"top_logprobs": count} if count else {}),
+}
+_FIELDS = {"schema": ("response_format", "json_schema"), "top_logprobs": ("top_logprobs", "logprobs")}
 
 
 class OpenAIChat:
@@ -38,6 +45,7 @@ class OpenAIChat:
         self, *, wire_names: Mapping[str, str] | None = None, include_usage: bool = True, tags: Mode = "auto"
     ) -> None:
         self._names = {**WIRE_NAMES, **(wire_names or {})}
+        self._pieces = {name: piece for name, piece in PIECES.items() if name not in self._names}
         self._include_usage, self._tags = include_usage, tags
 
     def path(self, model: str) -> str:
@@ -55,12 +63,14 @@ class OpenAIChat:
         if self._include_usage:
             body["stream_options"] = {"include_usage": True}
         for name, value in judged.send.items():
-            if not name.startswith(BODY):
+            if name in self._pieces:
+                merge(body, self._pieces[name](value))
+            elif not name.startswith(BODY):
                 body[self._names.get(name, name)] = value
         return body
 
     def fields(self, name: str) -> tuple[str, ...]:
-        return (self._names.get(name, name),)
+        return _FIELDS[name] if name in self._pieces else (self._names.get(name, name),)
 
     def explain(self, found: Fault, model: str) -> Fault:
         return found

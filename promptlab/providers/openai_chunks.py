@@ -8,6 +8,7 @@ from promptlab.events import Answer, Event, Served, Thinking, ThinkingKind, With
 from promptlab.providers import usage
 from promptlab.providers.direct import Call
 from promptlab.providers.fold import StreamFold
+from promptlab.providers.logprobs import Scores
 from promptlab.providers.shape import Characters, items, mapping, text
 from promptlab.providers.thinking import Mode, ThinkSplitter
 
@@ -26,6 +27,7 @@ class ChunkFold(StreamFold):
         self._field = False
         self._flag = False  # inside thoughts that a flag marks (Gemini's layer)
         self._withheld = False
+        self._scores: Scores | None = None  # from the first log probability on
 
     def read(self, chunk: dict[str, Any]) -> list[Event]:
         """The events of one parsed chunk."""
@@ -36,7 +38,9 @@ class ChunkFold(StreamFold):
         if choice:
             delta = choice.get("delta") or choice.get("message")
             if delta and isinstance(delta, dict):
-                events += self._delta(delta)
+                said = self._delta(delta)
+                scored = choice.get("logprobs")
+                events += self._score(said, scored, delta) if scored or self._scores else said
             if (reason := choice.get("finish_reason")) and isinstance(reason, (str, int)):
                 self.finish = str(reason)
         self._note_usage(chunk, choice)
@@ -46,7 +50,8 @@ class ChunkFold(StreamFold):
 
     def flush(self) -> list[Event]:
         """The text that was held back for a tag that never came."""
-        return self._splitter.close()
+        rest = self._splitter.close()
+        return self._scores.settle(rest) if self._scores else rest
 
     def _left(self) -> list[Event]:
         counted = [usage.openai(self.usage_block)] if self.usage_block else []
@@ -85,6 +90,17 @@ class ChunkFold(StreamFold):
         if self._withheld is False and delta.get("reasoning_details"):
             events += self._encrypted(delta["reasoning_details"])
         return events
+
+    def _score(self, said: list[Event], scored: object, delta: dict[str, Any]) -> list[Event]:
+        """What a chunk said, with the scores of what of it is answer."""
+        scores = self._scores or Scores()
+        tokens = scores.read(mapping(scored).get("content"))
+        if not tokens and self._scores is None:
+            return said
+        self._scores = scores
+        thought, _ = self._thought(delta)
+        scores.come(tokens, len(text(delta.get("content"))), thought=bool(thought))
+        return scores.settle(said, self._splitter.held)
 
     def _thought(self, delta: dict[str, Any]) -> tuple[str, ThinkingKind]:
         """The first non-empty of the known fields, never two of them: OpenRouter sends the same text twice."""

@@ -9,6 +9,7 @@ from promptlab.knowledge import Judged, merge
 from promptlab.params import BODY, Value
 from promptlab.providers.direct import Call
 from promptlab.providers.openai_responses_stream import ResponseFold
+from promptlab.providers.structured import named
 from promptlab.providers.thinking import Mode
 from promptlab.request import Request
 
@@ -21,6 +22,9 @@ WIRE_NAMES = {
     "effort": "reasoning.effort",
 }
 ENCRYPTED = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
+# The names in the body that an endpoint may blame for those that become a piece of it.
+_FIELDS = {"schema": ("format", "json_schema"), "top_logprobs": ("top_logprobs", "logprobs")}
 
 
 class OpenAIResponses:
@@ -54,15 +58,23 @@ class OpenAIResponses:
             "stream": True,
             "store": False,
         }
+        include: list[Value] = []
         # Asked of a model that does not reason, this is refused: "Encrypted content is not supported with this model".
         if self._encrypted and judged.state != "off":
-            body["include"] = [ENCRYPTED]
+            include.append(ENCRYPTED)
         for name, value in judged.send.items():
-            if not name.startswith(BODY):
+            if name in self._names or not (name in _FIELDS or name.startswith(BODY)):
                 merge(body, _nested(self.fields(name), value))
-        return body
+            elif name == "schema":
+                body["text"] = {"format": {"type": "json_schema", **named(value)}}
+            elif name == "top_logprobs":
+                include.append(LOGPROBS)
+                merge(body, {"top_logprobs": value} if value else {})
+        return body | ({"include": include} if include else {})
 
     def fields(self, name: str) -> tuple[str, ...]:
+        if name in _FIELDS and name not in self._names:
+            return _FIELDS[name]
         return tuple(self._names.get(name, name).split("."))
 
     def explain(self, found: Fault, model: str) -> Fault:

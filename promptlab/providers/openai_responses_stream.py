@@ -12,6 +12,7 @@ from promptlab.providers import usage
 from promptlab.providers.direct import Call
 from promptlab.providers.fault import BROKEN_OFF
 from promptlab.providers.fold import StreamFold
+from promptlab.providers.logprobs import Scores
 from promptlab.providers.shape import Characters, items, mapping, text
 from promptlab.providers.thinking import Mode, ThinkSplitter
 
@@ -58,6 +59,7 @@ class ResponseFold(StreamFold):
         self._thought: Place | None = None  # the part that the last piece of thinking belongs to
         self._parted = False  # a part has begun, and nothing of it has come
         self._sealed = self._withheld = False
+        self._scores: Scores | None = None  # from the first log probability on
 
     @property
     def complete(self) -> bool:
@@ -71,7 +73,7 @@ class ResponseFold(StreamFold):
         if name in _TEXTS:
             whole = stage == "done"
             words = (event.get("text") or event.get("refusal")) if whole else event.get("delta")
-            return self._say(_place(_TEXTS[name], event), text(words), again=whole)
+            return self._say(_place(_TEXTS[name], event), text(words), again=whole, scored=event.get("logprobs"))
         match kind:
             case "response.content_part.done" | "response.reasoning_summary_part.done":
                 return self._repeat(_item(event), _number(event), mapping(event.get("part")))
@@ -99,7 +101,8 @@ class ResponseFold(StreamFold):
 
     def _left(self) -> list[Event]:
         counted = [usage.responses(self.usage_block)] if self.usage_block else []
-        return [*self._splitter.close(), *self._withhold(), *counted]
+        rest = self._splitter.close()
+        return [*(self._scores.settle(rest) if self._scores else rest), *self._withhold(), *counted]
 
     def _serve(self, response: dict[str, Any]) -> list[Event]:
         model = text(response.get("model"))
@@ -108,8 +111,9 @@ class ResponseFold(StreamFold):
         self._served = True
         return [Served(model)]
 
-    def _say(self, place: Place, words: str, *, again: bool = False) -> list[Event]:
-        """The events of a text. `again` marks one that repeats what came in pieces, where anything did."""
+    def _say(self, place: Place, words: str, *, again: bool = False, scored: object = None) -> list[Event]:
+        """The events of a text. `again` marks one that repeats what came in pieces, where anything did; `scored` are
+        the log probabilities of its tokens."""
         channel, item, _ = place
         if not words or (again and self._is_given(place, words)):
             return []
@@ -120,7 +124,12 @@ class ResponseFold(StreamFold):
         self.said = True
         words = self._characters[channel].join(words)
         if channel == "answer":
-            return [*self._withhold(), *self._splitter.feed(words)]
+            said = self._splitter.feed(words)
+            if scored or self._scores:
+                self._scores = self._scores or Scores()
+                self._scores.come(self._scores.read(scored), len(words))
+                said = self._scores.settle(said, self._splitter.held)
+            return [*self._withhold(), *said]
         events: list[Event] = []
         if self._thought is None:
             events += self._splitter.close()
@@ -143,7 +152,8 @@ class ResponseFold(StreamFold):
         channel = _PARTS.get(text(part.get("type")))
         if channel is None:
             return []
-        return self._say((channel, item, number), text(part.get("text") or part.get("refusal")), again=True)
+        words = text(part.get("text") or part.get("refusal"))
+        return self._say((channel, item, number), words, again=True, scored=part.get("logprobs"))
 
     def _texts(self, item: int | str | None, whole: dict[str, Any]) -> list[Event]:
         """What a whole item holds: the model's own words before a summary of them."""

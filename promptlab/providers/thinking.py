@@ -71,6 +71,11 @@ class ThinkSplitter:
         self._mentioned: set[str] = set()  # openers that stand inside the answer as text: their closers are text too
         self._tail = ""  # the end of the answer, long enough to see such an opener over a boundary
 
+    @property
+    def held(self) -> int:
+        """How many characters have come and are not given yet: they may be the beginning of a tag."""
+        return len(self._harmony.held if self._harmony else self._held)
+
     def field_seen(self) -> None:
         """A field of the chunk carried the trace: from now on the content is answer, whatever it says."""
         if self._state in ("start", "answer"):
@@ -198,7 +203,7 @@ class _Harmony:
     """gpt-oss's own format: `analysis` messages are thinking; `final`, and `commentary` for the user, are answer."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self.held = ""
         self._where: Literal["header", "body"] = "header"
         self._channel = ""
         self._header = ""
@@ -206,23 +211,23 @@ class _Harmony:
         self._proven = False
 
     def feed(self, text: str) -> Pieces:
-        self._held += text
+        self.held += text
         if not self._proven:
             self._unproven += text
         pieces: Pieces = []
-        while token := _HARMONY_TOKEN.search(self._held):
-            pieces += self._text(self._held[: token.start()])
-            self._held = self._held[token.end() :]
+        while token := _HARMONY_TOKEN.search(self.held):
+            pieces += self._text(self.held[: token.start()])
+            self.held = self.held[token.end() :]
             self._turn(token.group(1))
-        keep = len(self._held) - self._held.rfind("<|") if "<|" in self._held else int(self._held.endswith("<"))
+        keep = len(self.held) - self.held.rfind("<|") if "<|" in self.held else int(self.held.endswith("<"))
         if keep > len("<|constrain|>"):
-            keep = int(self._held.endswith("<"))
-        cut = len(self._held) - keep
-        ready, self._held = self._held[:cut], self._held[cut:]
+            keep = int(self.held.endswith("<"))
+        cut = len(self.held) - keep
+        ready, self.held = self.held[:cut], self.held[cut:]
         return pieces + self._text(ready)
 
     def close(self) -> Pieces:
-        text, self._held = self._held, ""
+        text, self.held = self.held, ""
         return self._text(text) if self._proven else [Answer(self._unproven)]
 
     def _turn(self, token: str) -> None:

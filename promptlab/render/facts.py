@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from promptlab.check import Outcome, carry_all
 from promptlab.errors import Fault
 from promptlab.metrics import Cost, rate, timing, tokens
 from promptlab.params import BODY, Value, show
+from promptlab.plan import Cell
 from promptlab.render.sanitise import clean_line
 from promptlab.transcript import Transcript
 
 SEPARATOR = " · "
 # Finish reasons that say no more than "it is done", by vendor.
 _ORDINARY = {"stop", "end_turn", "STOP", "completed", "eos", "stop_sequence"}
-_LENGTH = {"length", "max_output_tokens", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"}
+CUT = {"length", "max_output_tokens", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"}
 
 
 def state(cell: Transcript, now: float) -> str:
@@ -49,7 +51,7 @@ def ending(cell: Transcript) -> str:
         return (
             f"not complete: {f'the endpoint says {reason}' if reason else 'the stream ended without a finish reason'}"
         )
-    if cell.finish_reason in _LENGTH:
+    if cell.finish_reason in CUT:
         return f"cut at the token limit ({reason})"
     if not cell.answer and cell.state == "done":
         return f"an empty answer ({reason})"
@@ -156,6 +158,22 @@ def money(cost: Cost) -> str:
             return "cost unknown: no token count"
         case "not answered":
             return ""
+
+
+_MARKS = {True: "✓", False: "✗", None: "?"}
+
+
+def outcomes(cell: Cell, said: Transcript, *, allow_run: bool = False) -> tuple[Outcome, ...]:
+    """A cell's checks, carried out on what it has answered, however it ended; a failed or cancelled one is not
+    judged. Programs are started only where `allow_run` says so."""
+    answered = said.state in ("done", "incomplete")
+    return carry_all(cell.checks, said.answer if answered else None, run=allow_run)
+
+
+def checks(found: Iterable[Outcome]) -> str:
+    """How checks went, on one line: `checks: lines:4x7 ✗ line 3 has 6`; an empty string where there are none."""
+    told = [clean_line(f"{one.name} {_MARKS[one.passed]} {one.note}") for one in found]
+    return f"checks: {SEPARATOR.join(told)}" if told else ""
 
 
 def fault_lines(fault: Fault) -> list[str]:

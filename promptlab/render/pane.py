@@ -102,6 +102,9 @@ class Pane:
         told = facts.parameter_lines(self.said, brief=True)
         found += [Line("facts" if text.startswith(("honoured:", "unknown:")) else "note", text) for text in told]
         wrapped = [Line(line.kind, part) for line in found for part in wrap_line(line.text, self._cells)]
+        if judged := facts.checks(outcomes := facts.outcomes(self.cell, self.said)):
+            failed = any(one.passed is False for one in outcomes)
+            wrapped += [Line("note" if failed else "facts", part) for part in wrap_line(judged, self._cells)]
         counted = [Line("facts", text) for text in packed(facts.facts(self.said, cost), self._cells)]
         lines = [*wrapped, *counted]
         return [Line("blank", ""), *lines] if self.said.answer or self.said.thinking else lines

@@ -54,6 +54,8 @@ class Notes:
             self.say(cell, line)
         if said.fault is None or said.answer:
             self.say(cell, facts.SEPARATOR.join(facts.facts(said, self._costing(cell, said))))
+            if judged := facts.checks(facts.outcomes(cell, said)):
+                self.say(cell, judged)
         if self._usage:
             self.say(cell, facts.usage(said, self._costing(cell, said)))
 
@@ -218,21 +220,36 @@ def escaped(text: str) -> str:
 
 def markdown(run: Run, cells: dict[int, Transcript], costing: Costing, *, thinking: bool) -> str:
     """A run as one Markdown document: model, parameters and times beside each answer."""
+    parts = [markdown_head(run)]
+    parts += [markdown_cell(cell, cells[cell.index], costing, thinking=thinking) for cell in run.plan.cells]
+    return "\n".join(parts)
+
+
+def markdown_head(run: Run) -> str:
+    """What stands above the cells of a run."""
     plan = run.plan
     parts = [f"# Run {run.id if run.id is not None else ''}".rstrip(), f"{run.created}"]
     if plan.profile:
         parts.append(f"Profile: {clean_line(plan.profile)}")
     parts.append("\n".join(f"> {line}" for line in clean(plan.prompt, keep=True).splitlines()))
-    for cell in plan.cells:
-        said = cells[cell.index]
-        parts.append(f"## {clean_line(cell.label)}")
-        if told := facts.parameter_lines(said):
-            parts.append("\n".join(f"- {line}" for line in told))
-        if thinking and said.thinking:
-            inner = clean(said.thinking, keep=True)
-            parts.append(f"<details><summary>Thinking ({said.trace})</summary>\n\n{inner}\n\n</details>")
-        parts.append(clean(said.answer, keep=True))
-        end = facts.fault_lines(said.fault) if said.fault else [facts.ending(said)]
-        lines = [*filter(None, end), facts.SEPARATOR.join(facts.facts(said, costing(cell, said)))]
-        parts.append("\n".join(f"*{line}*  " for line in lines if line))
+    return _paragraphs(parts)
+
+
+def markdown_cell(cell: Cell, said: Transcript, costing: Costing, *, thinking: bool, allow_run: bool = False) -> str:
+    """One cell under a heading of its own."""
+    parts = [f"## {clean_line(cell.label)}"]
+    if told := facts.parameter_lines(said):
+        parts.append("\n".join(f"- {line}" for line in told))
+    if thinking and said.thinking:
+        inner = clean(said.thinking, keep=True)
+        parts.append(f"<details><summary>Thinking ({said.trace})</summary>\n\n{inner}\n\n</details>")
+    parts.append(clean(said.answer, keep=True))
+    end = facts.fault_lines(said.fault) if said.fault else [facts.ending(said)]
+    judged = facts.checks(facts.outcomes(cell, said, allow_run=allow_run))
+    lines = [*filter(None, end), judged, facts.SEPARATOR.join(facts.facts(said, costing(cell, said)))]
+    parts.append("\n".join(f"*{line}*  " for line in lines if line))
+    return _paragraphs(parts)
+
+
+def _paragraphs(parts: list[str]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"

@@ -9,6 +9,7 @@ from typing import Any
 from promptlab.errors import Fault
 from promptlab.metrics import Cost, timing, tokens
 from promptlab.plan import Cell, Run
+from promptlab.render import facts
 from promptlab.transcript import Transcript
 
 Costing = Callable[[Cell, Transcript], Cost]
@@ -16,8 +17,14 @@ Costing = Callable[[Cell, Transcript], Cost]
 
 def run_object(run: Run, cells: dict[int, Transcript], costing: Costing) -> dict[str, Any]:
     """`{"run": …, "cells": […]}`, cells in the order of the plan."""
+    found = [cell_object(cell, cells[cell.index], costing) for cell in run.plan.cells]
+    return {"run": run_head(run), "cells": found}
+
+
+def run_head(run: Run) -> dict[str, Any]:
+    """A run without its cells."""
     plan = run.plan
-    head = {
+    return {
         "id": run.id,
         "created": run.created,
         "state": run.state,
@@ -25,11 +32,11 @@ def run_object(run: Run, cells: dict[int, Transcript], costing: Costing) -> dict
         "profile": plan.profile,
         "targets": list(dict.fromkeys(cell.target for cell in plan.cells)),
     }
-    return {"run": head, "cells": [cell_object(cell, cells[cell.index], costing) for cell in plan.cells]}
 
 
-def cell_object(cell: Cell, said: Transcript, costing: Costing) -> dict[str, Any]:
-    """One cell. Times are seconds since the last attempt was sent; what is not known is null."""
+def cell_object(cell: Cell, said: Transcript, costing: Costing, *, allow_run: bool = False) -> dict[str, Any]:
+    """One cell. Times are seconds since the last attempt was sent; what is not known is null. `allow_run` lets checks
+    start programs."""
     times, price = timing(said), costing(cell, said)
     return {
         "index": cell.index,
@@ -43,6 +50,8 @@ def cell_object(cell: Cell, said: Transcript, costing: Costing) -> dict[str, Any
         "thinking": {"text": said.thinking, "kind": said.trace, "withheld": said.withheld or None,
                      "opaque": [{"kind": o.kind, "item": o.item or None, "text": o.text} for o in said.opaque]},
         "answer": said.answer,
+        "checks": [{"name": one.name, "passed": one.passed, "note": one.note}
+                   for one in facts.outcomes(cell, said, allow_run=allow_run)],
         "finish_reason": said.finish_reason,
         "complete": said.complete,
         "usage": _usage(said),

@@ -1,0 +1,90 @@
+"""What a sweep will be, told before anything is sent: what each axis really is, what it takes, and whether to go on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from promptlab.cli.inputs import agreed
+from promptlab.cli.ready import Ready
+from promptlab.errors import UsageError
+from promptlab.estimate import Estimate, Span, estimate
+from promptlab.plan import Plan
+from promptlab.providers import prices
+from promptlab.render.sanitise import clean_line
+
+
+def forecast(ready: Ready) -> Estimate:
+    """What the plan will take, by the price list and the user's own history."""
+    store = ready.store
+    past = {
+        (cell.endpoint, cell.request.model): store.spent(cell.endpoint, cell.request.model) if store else ()
+        for cell in {(c.endpoint, c.request.model): c for c in ready.plan.cells}.values()
+    }
+    return estimate(
+        ready.plan,
+        lambda cell: prices.lookup(cell.endpoint, cell.request.model),
+        lambda cell: [(one.answer or 0) + (one.thinking or 0) for one in past[cell.endpoint, cell.request.model]],
+        lambda cell: ready.endpoints[cell.endpoint].local,
+    )
+
+
+def axis_lines(plan: Plan) -> Iterator[str]:
+    """What each axis really is at each target, and what else there is to tell of the plan."""
+    for one in plan.prospects:
+        if one.word != "real" or one.text:
+            instead = f"; what can be swept there: {', '.join(one.instead)}" if one.instead else ""
+            yield f"{one.target}: {one.text}{instead}"
+    yield from plan.notes
+
+
+def price_lines(found: Estimate) -> Iterator[str]:
+    """What it takes: one line on the whole, and one for each thing that nobody can know."""
+    paid = [share for share in found.shares if not share.local]
+    cost = ""
+    if any(share.usd is not None for share in paid):
+        cost = f", {_span(found.usd, '$')}"
+        if found.unpriced:
+            cost += " and what has no price"
+    elif paid:
+        cost = ", price unknown"
+    yield f"{found.cells} cells, {_span(found.tokens, '')} tokens{cost}"
+    if found.unbounded:
+        names = ", ".join(map(clean_line, found.unbounded))
+        yield f"the most is unknown for {names}: neither --max-tokens nor {_few()} past answers of it here"
+    if found.unpriced:
+        yield f"no price is known for {', '.join(map(clean_line, found.unpriced))}: --max-cost can't count it"
+
+
+def confirmed(found: Estimate, above: float, *, yes: bool, quiet: bool) -> bool:
+    """Whether to go on: asked on a terminal where it may cost more than `above`, or nobody knows how much. Raises
+    UsageError where it must be asked and nobody is there."""
+    low, high = found.usd
+    paid = [share for share in found.shares if not share.local]
+    if yes or not paid or (high is not None and high <= above and not found.unpriced):
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if low > above:
+            raise UsageError(f"this would cost more than ${above:g} (confirm_above), and nobody can be asked",
+                             "--yes, or --max-cost")  # fmt: skip
+        return True
+    return agreed("Send it?", usual=False)
+
+
+def _few() -> int:
+    from promptlab.estimate import ENOUGH
+
+    return ENOUGH
+
+
+def _span(span: Span, sign: str) -> str:
+    low, high = span
+    if high is None:
+        return f"at least {_amount(low, sign)}"
+    return f"about {_amount(low, sign)}" if high <= low * 1.05 else f"{_amount(low, sign)} to {_amount(high, sign)}"
+
+
+def _amount(value: float, sign: str) -> str:
+    if sign:
+        return f"{sign}{value:.4f}" if value < 0.1 else f"{sign}{value:,.2f}"
+    return f"{float(f'{value:.2g}'):,.0f}"

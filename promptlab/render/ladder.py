@@ -1,0 +1,139 @@
+"""The ladder of a sweep: one rung per value of the first axis with the answer that stands for it, per target.
+
+Where three rungs or more fit side by side they stand as columns, else one under another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from promptlab.analysis import Point, Reading, Sample
+from promptlab.render.group import Group, count, groups, step
+from promptlab.render.picture import BLANK, GAP, Picture, Piece, Row, beside, row
+from promptlab.render.sanitise import clean
+from promptlab.render.wrap import fit, wrap_line
+from promptlab.render.wrap import width as cells_of
+
+LEAST = 38  # cells of a column
+HEIGHT = 8  # lines of an answer
+SEPARATOR = " · "
+_INDENT = "  "
+_MOST_READ = 20_000  # characters of an answer: more lines than any terminal shows
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    title: str
+    facts: str
+    troubles: str
+    lines: list[str]
+    more: str
+
+
+def ladder(reading: Reading, answer_of: Callable[[int], Sample], width: int, *, height: int = HEIGHT) -> Picture:
+    """The ladder, at most `width` cells wide, each answer cut to `height` lines with word of how many more there are.
+
+    `answer_of` gives the sample of a cell by its number; each is asked for once, and one is held at a time."""
+    together = groups(reading)
+    rows: list[Row] = []
+    if len(reading.axes) == 0:  # targets only: they are the rungs
+        everything = tuple(point for group in together for point in group.points)
+        return Picture(tuple(_group(reading, Group("", (), everything, False), answer_of, width, height)))
+    for group in together:
+        rows += [BLANK] * bool(rows) + [row(fit(group.title, width), "title")]
+        rows += _group(reading, group, answer_of, width, height)
+    return Picture(tuple(rows))
+
+
+def _group(reading: Reading, group: Group, answer_of: Callable[[int], Sample], width: int, height: int) -> list[Row]:
+    points = group.points
+    across = _across(len(points), width)
+    if across > 1:
+        cells = (width - len(GAP) * (across - 1)) // across
+        rows: list[Row] = []
+        for start in range(0, len(points), across):
+            blocks = [_column(_rung(reading, group, point, answer_of, cells, height), cells)
+                      for point in points[start : start + across]]  # fmt: skip
+            rows += [BLANK] * bool(rows) + list(beside(blocks, cells))
+        return rows
+    cells = max(2, width - len(_INDENT))
+    return [line for point in points for line in _lying(_rung(reading, group, point, answer_of, cells, height), width)]
+
+
+def _across(number: int, width: int) -> int:
+    """How many rungs stand side by side: all, or three and more in even rows; else one."""
+    most = (width + len(GAP)) // (LEAST + len(GAP))
+    if number <= 1 or (most < 3 and number > most):
+        return 1
+    rows = -(-number // min(number, most))
+    return -(-number // rows)
+
+
+def _rung(
+    reading: Reading, group: Group, point: Point, answer_of: Callable[[int], Sample], cells: int, height: int
+) -> _Rung:  # fmt: skip
+    shown, facts, troubles = "", "", ""
+    seen: set[int] = set()
+    rows: set[int | None] = set()
+    cut = 0
+    for number in point.cells:
+        sample = answer_of(number)
+        rows.add(sample.row)
+        if sample.answer:
+            seen.add(hash(sample.answer.strip()))
+        cut += sample.state == "incomplete"
+        if number == point.shown:
+            shown = sample.answer
+    facts = _facts(point, len(seen), len(rows))
+    troubles = " · ".join(f"{number} {word}" for number, word in ((point.failed, "failed"), (cut, "cut")) if number)
+    lines = [part for line in _text(shown) for part in wrap_line(line, cells)] if shown else []
+    more = count(len(lines) - height, "more line") if len(lines) > height else ""
+    if len(shown) > _MOST_READ:
+        more = f"over {more}" if more else "more"
+    return _Rung(step(reading, point, group.paired), facts, troubles, lines[:height], more)
+
+
+def _facts(point: Point, distinct: int, rows: int) -> str:
+    if not point.answered:
+        return "no answer"
+    if rows > 1:  # answers to different prompts are distinct whatever the model does
+        return f"{count(point.answered, 'answer')} to {count(rows, 'prompt')}"
+    if point.answered == 1:
+        return "1 answer"
+    return f"{count(point.answered, 'answer')}, {distinct} distinct"
+
+
+def _text(answer: str) -> list[str]:
+    lines = clean(answer[:_MOST_READ]).strip().split("\n")
+    return [line for number, line in enumerate(lines) if line.strip() or (number and lines[number - 1].strip())]
+
+
+def _body(rung: _Rung) -> Iterable[Row]:
+    yield from (row(line) for line in rung.lines)
+    if rung.more:
+        yield row(f"… {rung.more}", "dim")
+
+
+def _column(rung: _Rung, cells: int) -> list[Row]:
+    told: list[Row] = [row(rung.facts, "dim")] if rung.facts else []
+    if rung.troubles and cells_of(rung.facts + SEPARATOR + rung.troubles) <= cells:
+        told = [(Piece(rung.facts + SEPARATOR, "dim"), Piece(rung.troubles, "fault"))]
+    elif rung.troubles:
+        told.append(row(rung.troubles, "fault"))
+    return [row(rung.title, "strong"), *told, *_body(rung)]
+
+
+def _lying(rung: _Rung, width: int) -> list[Row]:
+    """One rung over the whole width: its facts behind its title, or under it where they don't fit."""
+    rows: list[list[Piece]] = [[Piece(fit(rung.title, width), "strong")]]
+    left = width - cells_of(rung.title)
+    for text, style in ((rung.facts, "dim"), (rung.troubles, "fault")):
+        if not text:
+            continue
+        if cells_of(SEPARATOR + text) <= left:
+            rows[-1] += [Piece(SEPARATOR, "dim"), Piece(text, style)]
+            left -= cells_of(SEPARATOR + text)
+        else:
+            rows.append([Piece(_INDENT + fit(text, width - len(_INDENT)), style)])
+            left = width - cells_of(_INDENT + text)
+    return [*map(tuple, rows), *((Piece(_INDENT), *line) for line in _body(rung))]
