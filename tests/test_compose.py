@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptlab.errors import LabError, ProfileError
+from promptlab.errors import LabError, ProfileError, UsageError
 from promptlab.knowledge import Facts, Family
 from promptlab.profile import Example, Profile, Variable, parse, read
-from promptlab.profile.compose import COT, Shape, arrange, gather, prepare, shape_of
+from promptlab.profile.compose import COT, Shape, arrange, gather, prepare, shape_of, unset
 from promptlab.profile.template import fill
 from promptlab.request import Message
 
@@ -260,3 +260,14 @@ def test_no_file_brings_us_down(content: object) -> None:
         arrange(prepare("x", profile=found), Shape())
     except LabError as error:
         assert "p.yaml" in error.message or error.hint
+
+
+def test_a_variable_that_only_the_text_names_can_be_given() -> None:
+    profile = parse("goal: Write about {{topic}} {{mood|default('calmly')}}\n", Path("p.yaml"))
+    assert unset(profile, {}) == ["topic"]
+    assert unset(profile, {"topic": "ice"}) == []
+    filled = prepare("", profile=profile, variables={"topic": "ice"})
+    assert filled.parts["goal"] == "Write about ice calmly"
+    assert prepare("", profile=profile, variables={"topic": "ice", "mood": "loudly"}).parts["goal"].endswith("loudly")
+    with pytest.raises(UsageError, match="no variable 'topci'"):
+        prepare("", profile=profile, variables={"topci": "ice"})

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from promptlab import config, document, profile
+from promptlab import config, document, places, profile
 from promptlab.cli import lint as command
 from promptlab.errors import LabError, UsageError
 from promptlab.knowledge import Facts, Family, Knowledge
@@ -470,7 +470,8 @@ def test_shipped_files_are_left_as_they_are(
     shipped = here / "installed"
     shipped.mkdir()
     (shipped / "own.yaml").write_text("goal: Explain {{a}}.\nformat: x lines\n", "utf-8")
-    monkeypatch.setattr(config, "shipped_profiles", lambda: shipped)
+    for module in (config, places):
+        monkeypatch.setattr(module, "shipped_profiles", lambda: shipped)
     monkeypatch.chdir(here / "profiles")
     code, out, err = run(capsys, "own", fix=True)
     assert code == 1 and "P013" in out and "shipped" in err

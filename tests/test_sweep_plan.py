@@ -34,7 +34,7 @@ def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
 @pytest.fixture
 def made(where: Places) -> Make:
     def make(sweep: Sweep, **more: Any) -> Plan:
-        return make_sweep_plan(sweep, where, config.settings(where), **more)
+        return make_sweep_plan(sweep, where, config.settings(where), **({"scored": False} | more))
 
     return make
 
@@ -206,6 +206,17 @@ def test_what_does_not_go_together(made: Make, where: Places, sweep: Sweep, part
     Path("prompts.csv").write_text("prompt\nx\n", "utf-8")
     with pytest.raises(UsageError, match=part):
         made(sweep)
+
+
+def test_log_probabilities_are_asked_for_where_they_cost_nothing_or_are_wanted(made: Make) -> None:
+    def asked_of(target: str, scored: bool | None) -> object:
+        (cell,) = made(Sweep("hi", targets=(target,)), scored=scored).cells
+        assert cell.varied == {}  # nobody asked for it by name
+        return cell.request.parameters.get("top_logprobs")
+
+    assert [asked_of("local", how) for how in (None, True, False)] == [20, 20, None]
+    assert [asked_of("openai/gpt-4o", how) for how in (None, True, False)] == [None, 20, None]
+    assert asked_of("anthropic/claude-haiku-4-5", True) is None
 
 
 def test_seeds_go_with_the_repeats_and_a_seed_for_all_is_told(made: Make) -> None:

@@ -18,7 +18,7 @@ from promptlab.knowledge import MODES, Facts, Mode
 from promptlab.params import Value
 from promptlab.plan import Plan, Target, expand, parse_target
 from promptlab.profile import Profile, find, read
-from promptlab.profile.compose import Filled, Shape, arrange, gather, prepare, schema_for, shape_of, unset
+from promptlab.profile.compose import Filled, Shape, arrange, blanks, gather, prepare, schema_for, shape_of, unset
 from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
 from promptlab.providers.registry import facts_of
@@ -84,7 +84,7 @@ def _variables(asked: Asked, profile: Profile | None) -> dict[str, str]:
     variables = dict(map(split_option, asked.variables))
     if profile is not None and sys.stdin.isatty() and sys.stderr.isatty():
         for name in unset(profile, variables):
-            variables[name] = ask_for(name, profile.variables[name])
+            variables[name] = ask_for(name, blanks(profile)[name])
     return variables
 
 

@@ -15,6 +15,7 @@ from promptlab.config import Places
 from promptlab.errors import UsageError, nearest
 from promptlab.params import BODY, Value
 from promptlab.profile import Profile, find, listed, read
+from promptlab.profile.compose import blanks
 from promptlab.profile.writing import fields, variable_fields, write
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ def save(name: str, asked: Asked, places: Places, force: bool, *, quiet: bool = 
                          "--allow-files")  # fmt: skip
     variables = dict(map(split_option, asked.variables))
     if base is not None and variables:
+        known = blanks(base)
         for key in variables:
-            if key not in base.variables:
-                hint = nearest(key, base.variables) or f"it has: {', '.join(base.variables) or 'none'}"
+            if key not in known:
+                hint = nearest(key, known) or f"it has: {', '.join(known) or 'none'}"
                 raise UsageError(f"profile '{base.name}' has no variable '{key}'", hint)
-        found["variables"] = {key: variable_fields(replace(base.variables[key], default=text))
+        found["variables"] = {key: variable_fields(replace(known[key], default=text))
                               for key, text in variables.items()}  # fmt: skip
     if parameters := _parameters(asked, notes):
         found["parameters"] = parameters

@@ -19,7 +19,7 @@ from promptlab.knowledge import Facts, Knowledge, Mode
 from promptlab.params import Value
 from promptlab.plan import Filling, Plan, Spot, Target, check_size, lay_out, varying
 from promptlab.profile import Profile, find, read
-from promptlab.profile.compose import Filled, gather, prepare, schema_for
+from promptlab.profile.compose import Filled, blanks, gather, prepare, schema_for
 from promptlab.profile.template import fill, names
 from promptlab.prospect import Look, Place, Prospect, look_ahead, neutral
 from promptlab.providers.catalog import Endpoint
@@ -227,7 +227,7 @@ class _Texts:
         self._variables = dict(sweep.variables)
         self._has_blanks = bool(self._variables or columns or any(name.startswith(VAR) for name in self._axes))
         self._blanks = names(sweep.prompt, "the prompt") if self._has_blanks else set()
-        self._used = self._blanks.union(*(one.variables for one in self.profiles.values() if one))
+        self._used = self._blanks.union(*(blanks(one) for one in self.profiles.values() if one))
         self._check_variables(columns)
         self._systems = {value: self._system(value) for value in self._axes.get("system", Axis("", (None,))).values}
         # A plan knows its files by their full path, which is nobody's business at the other end.
@@ -309,11 +309,11 @@ class _Texts:
         values = self._variables | {key.removeprefix(VAR): str(value) for key, value in said.items()
                                     if key.startswith(VAR) and value is not None}  # fmt: skip
         values |= {key: text for key, text in columns.items() if key in self._used}
-        blanks = profile.variables if profile else {}
-        usual = {key: one.default for key, one in blanks.items() if one.default is not None}
+        known = blanks(profile) if profile else {}
+        usual = {key: one.default for key, one in known.items() if one.default is not None}
         prompt = fill(self._sweep.prompt, usual | values, "the prompt") if self._has_blanks else self._sweep.prompt
         prompt = prompt or ("" if dataset.PROMPT in self._used else columns.get(dataset.PROMPT, ""))
-        own = {key: text for key, text in values.items() if key in blanks}
+        own = {key: text for key, text in values.items() if key in known}
         filled = prepare(prompt, profile=profile, system=self._systems[said.get("system")], context=self._context,
                          variables=own, files=self._files[name])  # fmt: skip
         checks = profile_checks(profile, own, anywhere=self._anywhere) if profile else ()

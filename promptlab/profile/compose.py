@@ -13,8 +13,8 @@ from typing import Literal
 from promptlab.errors import ProfileError, UsageError, nearest
 from promptlab.knowledge import Facts
 from promptlab.params import Value
-from promptlab.profile import Profile
-from promptlab.profile.template import fill
+from promptlab.profile import Profile, Variable
+from promptlab.profile.template import fill, is_optional, names
 from promptlab.request import Message, Role
 
 ORDER = ("role", "goal", "format", "rules", "steps", "examples", "context")
@@ -140,12 +140,13 @@ def _role(shape: Shape) -> Role:
 
 
 def _values(profile: Profile, given: Mapping[str, str]) -> dict[str, str]:
+    known = blanks(profile)
     for name in given:
-        if name not in profile.variables:
-            hint = nearest(name, profile.variables) or f"it has: {', '.join(profile.variables) or 'none'}"
+        if name not in known:
+            hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
             raise UsageError(f"profile '{profile.name}' has no variable '{name}'", hint)
     values = {name: variable.default for name, variable in profile.variables.items() if variable.default is not None}
-    return values | {name: profile.variables[name].check(name, text) for name, text in given.items()}
+    return values | {name: known[name].check(name, text) for name, text in given.items()}
 
 
 CHINESE = {"goal": "目标", "format": "格式", "rules": "规则", "steps": "步骤", "examples": "示例", "context": "背景"}
@@ -227,6 +228,26 @@ def _content(file: Path, profile: Profile, most: int) -> str:
                            "for older Chinese files: iconv -f GB18030 -t UTF-8") from None  # fmt: skip
 
 
+def blanks(profile: Profile) -> dict[str, Variable]:
+    """The variables of a profile: those that it declares, and those that its texts use all the same. Raises
+    ProfileError for a text that is no template."""
+    return dict(profile.variables) | {name: Variable() for name in _undeclared(profile)}
+
+
 def unset(profile: Profile, given: Mapping[str, str]) -> list[str]:
-    """Variables that must be given and were not."""
-    return [name for name, variable in profile.variables.items() if variable.default is None and name not in given]
+    """Variables that must be given and were not. Raises ProfileError as `blanks` does."""
+    declared = [name for name, variable in profile.variables.items() if variable.default is None]
+    needed = [name for name, texts in _undeclared(profile).items()
+              if not all(is_optional(name, text) for text in texts)]  # fmt: skip
+    return [name for name in (*declared, *needed) if name not in given]
+
+
+def _undeclared(profile: Profile) -> dict[str, list[str]]:
+    """The names that texts use and nothing declares, with these texts."""
+    examples = [text for one in profile.examples for text in (one.input, one.output)]
+    found: dict[str, list[str]] = {}
+    for text in (profile.role, profile.goal, profile.format, profile.context, *profile.rules, *profile.steps, *examples,
+                 profile.prompt):  # fmt: skip
+        for name in sorted(names(text, str(profile.path)) - profile.variables.keys()):
+            found.setdefault(name, []).append(text)
+    return found

@@ -384,7 +384,7 @@ def _variables(case: Case) -> Iterator[Finding]:
     own = doc.value.get("variables") if doc else None
     unused = [name for name in own if name not in used] if isinstance(own, dict) else []
     for name, piece in used.items():
-        if name in profile.variables or _optional(name, piece.text):
+        if name in profile.variables or template.is_optional(name, piece.text):
             continue
         meant = nearest(name, unused)
         yield case.finding(
@@ -400,12 +400,6 @@ def _variables(case: Case) -> Iterator[Finding]:
             f"use it as {{{{{name}}}}}, or take it out",
             fix=None if meant else case.marks.drop(("variables", name), f"the variable {name} is gone"),
         )  # fmt: skip
-
-
-def _optional(name: str, text: str) -> bool:
-    """Whether a text says itself what holds where the variable is not set."""
-    squeezed = "".join(text.split())
-    return any(f"{name}{sign}" in squeezed for sign in ("|default", "|d(", "isdefined", "isnotdefined", "isundefined"))
 
 
 _RuleOf = Callable[[Case], Iterator[Finding]]

@@ -51,6 +51,12 @@ def names(text: str, where: str) -> set[str]:
     return meta.find_undeclared_variables(_tree(text, where))
 
 
+def is_optional(name: str, text: str) -> bool:
+    """Whether a text says itself what holds where the variable is not set."""
+    squeezed = "".join(text.split())
+    return any(f"{name}{sign}" in squeezed for sign in ("|default", "|d(", "isdefined", "isnotdefined", "isundefined"))
+
+
 def _tree(text: str, where: str) -> Any:
     from jinja2 import TemplateError, nodes
 
