@@ -134,6 +134,8 @@ def _parameters() -> Schema:
 def _parameter(parameter: Parameter) -> Schema:
     """A value, a list of values (a sweep), or a sweep as the command line has it."""
     told = {"description": f"{parameter.help} ({parameter.range_text()})"}
+    if parameter.kind == "object":
+        return told | {"type": "object"}
     if parameter.kind == "texts":
         return told | {"anyOf": [{"type": "array", "items": {"type": _SCALAR}}, {"type": _SCALAR}]}
     if parameter.kind == "choice":
@@ -145,7 +147,7 @@ def _parameter(parameter: Parameter) -> Schema:
         one |= {} if parameter.low is None else {"minimum": parameter.low}
         one |= {} if parameter.high is None else {"maximum": parameter.high}
     sweep = {"description": f"A sweep; '{DEFAULT}' in it leaves the parameter unset.", "type": "string",
-             "pattern": ","}  # fmt: skip
+             "pattern": r",|^[^:]+:[^:]+:[^:]+$|\.\.[^/]+/" if parameter.kind in ("number", "integer") else ","}  # fmt: skip
     return told | {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}, sweep]}
 
 
