@@ -146,8 +146,9 @@ def _parameter(parameter: Parameter) -> Schema:
         one = {"type": parameter.kind}
         one |= {} if parameter.low is None else {"minimum": parameter.low}
         one |= {} if parameter.high is None else {"maximum": parameter.high}
+    form = r",|^[^:]+:[^:]+:[^:]+$|\.\.[^/]+/" if parameter.kind in ("number", "integer") else ","
     sweep = {"description": f"A sweep; '{DEFAULT}' in it leaves the parameter unset.", "type": "string",
-             "pattern": r",|^[^:]+:[^:]+:[^:]+$|\.\.[^/]+/" if parameter.kind in ("number", "integer") else ","}  # fmt: skip
+             "pattern": form}  # fmt: skip
     return told | {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}, sweep]}
 
 
