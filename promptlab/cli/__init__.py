@@ -53,7 +53,9 @@ def main() -> None:
 def _build_only(wanted: list[str]) -> None:
     """Let Typer build the options of the command that is called, and of the others know the name and the first line:
     three hundred options that nobody looks at cost 50 ms of every start."""
-    apart = [instance for group in app.registered_groups if [group.name] != wanted if (instance := group.typer_instance)]
+    apart = [
+        instance for group in app.registered_groups if [group.name] != wanted if (instance := group.typer_instance)
+    ]
     for owner in (app, *apart):
         for command in owner.registered_commands:
             called = command.callback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -131,3 +132,13 @@ async def tick(period: float, call: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(period)
         call()
+
+
+def notice(text: str) -> None:
+    """A line of ours on stderr: cleaned, and on a terminal broken between words."""
+    from promptlab.render.sanitise import clean_line
+    from promptlab.render.wrap import wrap_line
+
+    whole = f"promptlab: {clean_line(text)}"
+    cells = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    print("\n".join(wrap_line(whole, cells)) if cells else whole, file=sys.stderr, flush=True)

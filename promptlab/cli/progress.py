@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from promptlab.cli.output import notice
 from promptlab.cli.tracking import Part, Tracking
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
@@ -79,14 +80,14 @@ class Progress:
             self._live.update(self._picture(self._live.console.width), refresh=True)
         elif not self._quiet and time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
-            print(f"promptlab: {line(self._tracking)}", file=sys.stderr, flush=True)
+            notice(line(self._tracking))
 
     def say(self, text: str) -> None:
         """A notice above the bars."""
         if self._live is not None:
-            self._live.console.print(text)
+            self._live.console.print(f"promptlab: {clean_line(text)}")
         else:
-            print(text, file=sys.stderr, flush=True)
+            notice(text)
 
     def _picture(self, cells: int) -> RenderableType:
         from rich.text import Text

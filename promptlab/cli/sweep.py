@@ -19,7 +19,7 @@ from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED, UNDER
 from promptlab.cli.auditor import Auditor
 from promptlab.cli.forecast import axis_lines, confirmed, forecast, price_lines
 from promptlab.cli.outcome import Wanted, show_outcome
-from promptlab.cli.output import Output, tick
+from promptlab.cli.output import Output, notice, tick
 from promptlab.cli.planning import Asked, Reach
 from promptlab.cli.progress import Progress, line
 from promptlab.cli.ready import Ready, Way, costing, made_ready
@@ -32,7 +32,6 @@ from promptlab.errors import UsageError, nearest
 from promptlab.events import Cancelled, Ending, Failed, Finished, Stamped
 from promptlab.extract import check_how
 from promptlab.plan import Plan, Run
-from promptlab.render.sanitise import clean_line
 from promptlab.store import FLUSH, Recorder, Store
 from promptlab.sweep import Seeds, Sweep
 
@@ -129,7 +128,7 @@ def _write_plan(written: Sweep, file: Path) -> None:
         raise UsageError(f"{file} is there already", "another name for --write-plan") from None
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}", "check the path") from None
-    print(f"promptlab: the plan is in {clean_line(str(file))}", file=sys.stderr)
+    notice(f"the plan is in {file}")
 
 
 # -- a new run ---------------------------------------------------------------------------------------------------------
@@ -140,12 +139,12 @@ def _begin(ready: Ready, carrying: Carrying, output: Output, limits: Limits, way
     found = forecast(ready)
     if not output.quiet:
         for said in (*axis_lines(ready.plan), *price_lines(found)):
-            print(f"promptlab: {clean_line(said)}", file=sys.stderr)
+            notice(said)
     if way.dry_run:
         print_requests(ready.planned(), output.format)
         return 0
     if not confirmed(found, settings.confirm_above, yes=carrying.yes, quiet=output.quiet):
-        print("promptlab: nothing was sent", file=sys.stderr)
+        notice("nothing was sent")
         return 1
     assert ready.store is not None
     run, recorder = ready.store.begin(ready.plan, ready.wire)
@@ -186,7 +185,7 @@ def _go_on(
         if not output.quiet:
             here, all = len(run.plan.cells) - len(left.cells), len(run.plan.cells)
             said = f"run {run.id}: {here} of {all} cells are here, {len(left.cells)} are sent"
-            print(f"promptlab: {said}", file=sys.stderr)
+            notice(said)
         if way.dry_run:
             print_requests(replace(ready, plan=left).planned(), output.format)
             return 0
@@ -217,7 +216,7 @@ async def _carry(
     if carrying.until_decided:
         engine.sinks = [*engine.sinks, _Decider(engine, recorder, left, carrying.wanted.extract)]
     interrupts = _on_interrupt(engine, tracking)
-    recorder.warn = lambda message: print(f"promptlab: {clean_line(message)}", file=sys.stderr)
+    recorder.warn = notice
     state = "cancelled"
     with Progress(tracking, quiet=output.quiet, paint=not output.appends) as progress:
         interrupts.say = watch.say = progress.say
@@ -232,10 +231,10 @@ async def _carry(
             recorder.close(state)
             await ready.registry.aclose()
     if not output.quiet:
-        print(f"promptlab: run {run.id}: {line(tracking)}", file=sys.stderr)
+        notice(f"run {run.id}: {line(tracking)}")
         if carrying.cache:
             said = f"{engine.progress().cached} of {len(left.cells)} answers are from the cache"
-            print(f"promptlab: {said}", file=sys.stderr)
+            notice(said)
     code = _shown(ready, replace(run, state=state), carrying, output)
     return _code(tracking, watch, interrupts) or code
 
@@ -249,7 +248,7 @@ class _Watch:
         self._cells = {cell.index: cell for cell in plan.cells}
         self._hopeless: Counter[str] = Counter()
         self.met: str | None = None
-        self.say: Callable[[str], None] = print
+        self.say: Callable[[str], None] = notice
 
     def __call__(self, stamped: Stamped) -> None:
         event = stamped.event
@@ -266,13 +265,13 @@ class _Watch:
             left = self._engine.skip(index for index, cell in self._cells.items() if cell.target == target)
             if left:
                 why = f"{target}: {event.fault.message}; {len(left)} of its cells are not sent; --resume sends them"
-                self.say(f"promptlab: {clean_line(why)}")
+                self.say(why)
 
     def look(self) -> None:
         if self.met is None and (why := self._tracking.met()) is not None:
             self.met = why
             self._engine.drain(why)
-            self.say(f"promptlab: stopped by {why}; --resume goes on")
+            self.say(f"stopped by {why}; --resume goes on")
 
 
 class _Decider:
@@ -316,7 +315,7 @@ class _Decider:
 @dataclass(slots=True)
 class _Interrupts:
     seen: int = 0
-    say: Callable[[str], None] = print
+    say: Callable[[str], None] = notice
 
 
 def _on_interrupt(engine: Engine, tracking: Tracking) -> _Interrupts:
@@ -328,7 +327,7 @@ def _on_interrupt(engine: Engine, tracking: Tracking) -> _Interrupts:
         if found.seen == 1:
             engine.drain("stopped by the user")
             running = tracking.count("running")
-            said = f"promptlab: {running} cells end, no more begin; Ctrl-C again stops them; --resume goes on"
+            said = f"{running} cells end, no more begin; Ctrl-C again stops them; --resume goes on"
             found.say(said)
         elif found.seen == 2:
             engine.cancel(why="cancelled by the user")
