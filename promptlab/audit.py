@@ -101,8 +101,8 @@ class Audited:
 
 
 def finding(kept: Kept) -> Finding | None:
-    """What an audit says of a parameter's verdict: `ignored` for void, `honoured` for works; else None."""
-    word = {"void": "ignored", "works": "honoured"}.get(kept.word)
+    """What an audit says of a parameter's verdict: `ignored` for void, `honoured` for works, `refused`; else None."""
+    word = {"void": "ignored", "works": "honoured", "refused": "refused"}.get(kept.word)
     if word is None:
         return None
     state = str(kept.detail.get("state", "unknown"))
@@ -110,13 +110,15 @@ def finding(kept: Kept) -> Finding | None:
 
 
 def findings(kept: Iterable[Kept], facts: Facts) -> tuple[Finding, ...]:
-    """The findings of audits on one model that say more than is known of it: those on parameters whose verdict is
-    `unknown`. Put them into a Knowledge, above the others."""
+    """The findings of audits on one model that say more than is known of it: on parameters whose verdict is `unknown`,
+    and void where the data says `honoured`, for a measurement here is above what somebody wrote. Put them into a
+    Knowledge, above the others."""
     found = []
     for one in kept:
         if (one.endpoint, one.model) == (facts.endpoint, facts.model) and (new := finding(one)) is not None:
             value = ENDS[one.parameter][0] if one.parameter in ENDS else None
-            if facts.verdict(one.parameter, {one.parameter: value}).word == "unknown":
+            word = facts.verdict(one.parameter, {one.parameter: value}).word
+            if word == "unknown" or (word == "honoured" and new.word == "ignored"):
                 found.append(new)
     return tuple(found)
 

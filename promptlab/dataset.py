@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,13 +77,14 @@ def checks_of(row: Row, variables: Collection[str] = (), folder: Path | None = N
         if column in CHECKS:
             found += [_check(row, column, line, folder) for line in text.splitlines() if line.strip()]
         elif column in EXPECTED:
-            found.append(Check("equals", text.strip(), column))
+            # `expected` is the whole answer, `answer` what is to be taken out of it.
+            found.append(Check("answer" if column == "answer" else "equals", text.strip(), column))
     return tuple(found)
 
 
 def _check(row: Row, column: str, line: str, folder: Path | None) -> Check:
     try:
-        return check.parse(line.strip(), folder)
+        return check.parse(line.strip(), folder, confined=folder is not None)
     except UsageError as error:
         raise UsageError(f"{row.where}, column '{column}': {error.message}", error.hint) from None
 
@@ -133,7 +135,8 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _csv_rows(path: Path, text: str, sign: str) -> Iterator[Row]:
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=sign, strict=True)
+    # Not by splitlines, to which U+2028 and a form feed end a line, too.
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     names: list[str] = []
     start = 1
     while True:
@@ -224,6 +227,8 @@ def _folder(path: Path) -> Iterator[Row]:
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") or file.suffix.lower() not in _TEXTS or not file.is_file():
             continue
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"{file} is a link to outside of the folder", "put the text itself there")
         text = _text(file, left)
         left -= len(text.encode())
         yield Row({PROMPT: text.strip(), FILE: file.name}, str(file))

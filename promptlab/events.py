@@ -232,6 +232,10 @@ def pack(stamped: Stamped) -> list[Any]:
 def unpack(cell: int, packed: list[Any]) -> Stamped:
     """The stamped event that `pack` wrote."""
     at, name, *values = packed
+    if name == "Answer":
+        return Stamped(cell, at, Answer(values[0]))
+    if name == "Thinking":
+        return Stamped(cell, at, Thinking(*values))
     kind = _TYPES[name]
     arguments = dict(zip(_FIELDS[name], values, strict=False))
     if isinstance(arguments.get("fault"), dict):
@@ -242,4 +246,4 @@ def unpack(cell: int, packed: list[Any]) -> Stamped:
 
 
 def _token(text: str, logprob: float, low: float | None, high: float | None, top: list[list[Any]]) -> Token:
-    return Token(text, logprob, low, high, tuple((word, score) for word, score in top))
+    return Token(text, logprob, low, high, tuple(map(tuple, top)))

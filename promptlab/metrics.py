@@ -16,7 +16,7 @@ LEAST_TOKENS, LEAST_SECONDS = 8, 0.2
 _PER_HAN, _PER_OTHER = 0.7, 0.25
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
 
-CostReason = Literal["reported", "computed", "local", "unknown price", "no token count", "not answered"]
+CostReason = Literal["reported", "computed", "local", "cached", "unknown price", "no token count", "not answered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ def rate(cell: Transcript) -> float | None:
 def cost(cell: Transcript, price: Price | None, *, local: bool) -> Cost:
     """What it cost: as the provider reports it, else computed from the price list, else the reason why not."""
     usage = cell.usage
+    if cell.cached is not None:  # an earlier run has paid for it
+        return Cost(None, "cached")
     if usage is not None and usage.cost is not None:
         return Cost(usage.cost, "reported")
     if local:

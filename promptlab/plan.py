@@ -89,7 +89,9 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be sent: the cells, and where they come from; `mode` is what becomes of parameters that a target
-    would not honour. Of a sweep, `prospects` say what each axis is at each target, `notes` what else is to be told."""
+    would not honour. Of a sweep, `prospects` say what each axis is at each target, `notes` what else is to be told.
+    `profiles` are the SHA-256 of the profiles' files by the name under which they were asked for,
+    `void` the axes of each target that do nothing there and were collapsed."""
 
     cells: tuple[Cell, ...]
     prompt: str
@@ -101,6 +103,8 @@ class Plan:
     sweep: Sweep | None = None
     prospects: tuple[Prospect, ...] = ()
     notes: tuple[str, ...] = ()
+    profiles: dict[str, str] = field(default_factory=dict)
+    void: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def expand(
         more = {name: values for name, values in (own(target) if own else {}).items() if name not in asked}
         all_axes.append((target, {**more, **asked}, frozenset(more)))
     check_size(sum(count(each) for _, each, _ in all_axes))
-    names = varying(each for _, each, _ in all_axes)
+    names = varying((target, each) for target, each, _ in all_axes)
     spots = [
         Spot(target, set_only(place), place, {name: place.get(name) for name in names}, quiet)
         for target, each, quiet in all_axes for place in places(each)
@@ -193,9 +197,16 @@ def lay_out(
     return tuple(cells)
 
 
-def varying(axes: Iterable[Mapping[str, Sequence[Value]]]) -> list[str]:
-    """Names of the axes that have several values at some target, in the order written."""
-    return list(dict.fromkeys(name for each in axes for name, values in each.items() if len(values) > 1))
+def varying(axes: Iterable[tuple[Target, Mapping[str, Sequence[Value]]]]) -> list[str]:
+    """Names of the axes that have several values at some target, in the order written; and of those in which a target
+    that is named twice differs from itself (`local?temperature=0`, `local?temperature=1.5`)."""
+    found: dict[str, None] = {}
+    first: dict[str, Mapping[str, Sequence[Value]]] = {}
+    for target, each in axes:
+        other = first.setdefault(target.text, each)
+        names = [name for name, values in each.items() if len(values) > 1 or list(other.get(name, ())) != list(values)]
+        found |= dict.fromkeys([*names, *(name for name in other if name not in each)])
+    return list(found)
 
 
 def check_size(cells: int) -> None:

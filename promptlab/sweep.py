@@ -37,7 +37,8 @@ class Axis:
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """`zipped` names the axes that go in step instead of being crossed. `seed` is the first seed: `fixed` gives every
-    cell this one, `varied` seed + repeat. `caps`: US dollars, tokens, seconds; None is no cap."""
+    cell this one, `varied` seed + repeat. `extract` is how an answer is taken out of a text. The
+    caps are US dollars, tokens, and seconds; None is no cap."""
 
     prompt: str = ""
     profile: str | None = None
@@ -56,6 +57,7 @@ class Sweep:
     max_cost: float | None = None
     max_tokens_total: int | None = None
     max_time: float | None = None
+    extract: str = "auto"
 
     def check(self) -> Sweep:
         """This sweep, where it can be carried out. Raises UsageError for axes that can't be zipped, repeats out of
@@ -293,14 +295,28 @@ def read_check(doc: Document, item: object, *place: str | int) -> Check:
             if kind not in check.KINDS:
                 raise UsageError(f"'{kind}' is no kind of check",
                                  nearest(kind, check.KINDS) or f"one of {', '.join(check.KINDS)}")  # fmt: skip
-            return Check(kind, want, doc.texts.get((*place, "name"), ""))
+            return replace(check.parse(f"{kind}:{want}", doc.path.parent, confined=True),
+                           name=doc.texts.get((*place, "name"), ""))  # fmt: skip
         if isinstance(item, list):
             raise UsageError("a check is a text", "contains:WORDS")
-        return check.parse(doc.texts.get(place) or doc.texts.get(place[:-1]) or str(item), doc.path.parent)
+        return check.parse(
+            doc.texts.get(place) or doc.texts.get(place[:-1]) or str(item), doc.path.parent, confined=True
+        )
     except UsageError as error:
         where = doc.where(*place)
         raise UsageError(error.message if error.message.startswith(where) else f"{where}: {error.message}",
                          error.hint) from None  # fmt: skip
+
+
+def _extract(doc: Document, key: str) -> str:
+    from promptlab.extract import check_how  # 20 ms that a plan without it need not wait for
+
+    how = _text(doc, key)
+    try:
+        check_how(how)
+    except UsageError as error:
+        raise UsageError(f"{doc.where(key)}: {error.message}", error.hint) from None
+    return how
 
 
 def _axes(doc: Document, key: str) -> tuple[Axis, ...]:
@@ -366,6 +382,7 @@ _READERS: dict[str, Callable[[Document, str], Any]] = {
     "files": _texts,
     "dataset": _text,
     "checks": _checks,
+    "extract": _extract,
     "keep_samplers": _switch,
     "max_cost": _number,
     "max_tokens_total": _whole,
@@ -381,8 +398,9 @@ def _placed(doc: Document, home: Path, anywhere: bool) -> Sweep:
     """The sweep of a file with what it names found from the file's folder, and not outside of it."""
 
     def place(name: str) -> str:
-        path = home / Path(name).expanduser()
+        path = home / name
         try:
+            path = home / Path(name).expanduser()
             inside = path.resolve().is_relative_to(home)
         except (OSError, RuntimeError, ValueError):
             inside = False

@@ -90,7 +90,8 @@ def _heeding(place: int, value: float) -> Point:
             "answer_tokens": _measure(41.5 + place * 3, 4.5, share=False),
             "time": _measure(1.5 + value, 0.2, share=False),
         },
-        answered=REPEATS - failed, failed=failed,
+        answered=REPEATS - failed, failed=failed, cut=int(value == 2.0),
+        distinct=len({_local(value, repeat) for repeat in range(REPEATS - failed)}),
     )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def _ignoring() -> Point:
             "time": _measure(2.6, 0.3, share=False, n=14),
             "cost": Measure(0.00012, 0.00011, 0.00013, 14),
         },
-        ("temperature",), 14,
+        ("temperature",), 14, distinct=5,
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ ONCE = Limits(attempts=1)
 class Model(Replay):
     """A chat server that answers each request by what it asks."""
 
+    reason = "length"
+
     def __init__(self, answer: Callable[[Body], Answer]) -> None:
         super().__init__()
         self.answer = answer
@@ -48,7 +50,7 @@ class Model(Replay):
     async def _answer(self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         said = self.answer(json.loads(self.requests[-1].body))
         if isinstance(said, str):
-            chunk = {"choices": [{"index": 0, "delta": {"content": said}, "finish_reason": "length"}]}
+            chunk = {"choices": [{"index": 0, "delta": {"content": said}, "finish_reason": self.reason}]}
             said = Reply(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
         return await super()._answer(said, reader, writer)
 
@@ -132,7 +134,8 @@ def test_a_refused_knob_is_its_own_verdict_and_costs_two_calls(model: Start) -> 
     server = model(refuses)
     found = run(server)
     assert (found.word, found.p, found.n) == ("refused", None, 0) and "not supported" in found.text
-    assert len(server.requests) == 2 and finding(found) is None
+    said = finding(found)
+    assert len(server.requests) == 2 and said is not None and said.word == "refused"
 
 
 def test_a_hot_end_out_of_range_is_tried_lower(model: Start) -> None:
@@ -215,14 +218,16 @@ def test_thinking_is_switched_off_where_it_can_be(model: Start) -> None:
     assert all(body["thinking"] == "off" for body in server.bodies)
 
 
-def test_only_what_is_unknown_takes_the_verdict_of_an_audit(model: Start) -> None:
+def test_an_audit_is_above_what_nobody_knows_and_void_above_what_is_written(model: Start) -> None:
     void = run(model(ignores))
     unknown, known = Knowledge(), Knowledge([Family(("m",), parameters={"temperature": (Rule("honoured"),)})])
     facts = unknown.facts("lab", "openai-chat", "m", base_url=void.base_url)
     [said] = findings([void], facts)
     merged = Knowledge(findings=[said]).above(unknown).facts("lab", "openai-chat", "m", base_url=void.base_url)
     assert merged.verdict("temperature", {"temperature": 0.5}).word == "ignored"
-    assert findings([void], known.facts("lab", "openai-chat", "m", base_url=void.base_url)) == ()
+    written = known.facts("lab", "openai-chat", "m", base_url=void.base_url)
+    assert [one.word for one in findings([void], written)] == ["ignored"]  # what was measured here is above it
+    assert findings([replace(void, word="works")], written) == ()
     assert findings([replace(void, model="other")], facts) == ()
 
 

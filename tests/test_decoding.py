@@ -207,3 +207,26 @@ def test_the_server_s_own_samplers_show_as_hidden_truncation(written: dict[float
 def test_surprisal_rises_with_the_temperature(written: dict[float, list[Token]]) -> None:
     cold, one, hot = (surprisal(written[t]) for t in (0.7, 1.0, 1.3))
     assert cold is not None and one is not None and hot is not None and cold < one < hot
+
+
+def test_the_gap_is_that_of_one_token_after_another() -> None:
+    """The formula token by token, with any number of alternatives and some that say nothing."""
+    tokens = [*text(1.3, 30, kept=5), *text(1.0, 20, kept=2), *text(0.7, 20, kept=3), Token("x", -1.0),
+              Token("y", -2.0, None, None, (("y", -2.0), ("z", -math.inf))),
+              Token("v", math.nan, None, None, (("v", -0.5), ("w", -1.5))),
+              Token("u", -9.0, None, None, (("u", -0.3), ("w", -2000.0), ("t", -1.5)))]  # fmt: skip
+    scores = []
+    for token in tokens:
+        top = sorted((score for _, score in token.top if math.isfinite(score) and score > -1000), reverse=True)
+        if len(top) < 2 or math.isnan(token.logprob):
+            continue
+        rest = max(0.0, 1 - sum(map(math.exp, top)))
+        expected = -sum(math.exp(score) * score for score in top) - rest * top[-1]
+        scores.append(min(-token.logprob, -top[-1]) - expected)
+    found = gap(tokens)
+    assert found is not None
+    assert found.value == pytest.approx(np.mean(scores))
+    assert found.se == pytest.approx(np.std(scores, ddof=1) / math.sqrt(len(scores)))
+    assert found.slack == 0
+    heat = effective_temperature(text(1.0, 200, kept=5) + text(1.0, 200, kept=2))
+    assert heat is not None and heat.low < 1 < heat.high  # tokens with fewer alternatives tell less, and nothing wrong

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -11,6 +10,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -314,17 +314,14 @@ def _read(descriptor: int) -> Iterator[bytes]:
 # -- profiles --------------------------------------------------------------------------------------------------------
 
 
-def test_the_hash_of_a_profile_is_told_where_it_is_still_the_one_that_was_used(home: Path) -> None:
-    folder = home / "profiles"
-    folder.mkdir()
-    file = folder / "verse.yaml"
-    file.write_text("goal: g\n")
-    os.utime(file, (1_000_000_000, 1_000_000_000))
-    keep(home, profile="verse")
-    found = json.loads(written(home, "jsonl").splitlines()[0])
-    assert found["profile"] == "verse" and found["profile_sha256"] == hashlib.sha256(b"goal: g\n").hexdigest()
-    os.utime(file, (4_000_000_000, 4_000_000_000))  # written to since
-    assert json.loads(written(home, "jsonl").splitlines()[0])["profile_sha256"] is None
+def test_each_row_has_the_hash_of_its_profile(home: Path) -> None:
+    """The file as it was when it was sent, whatever became of it since; of profiles on an axis, each its own."""
+    store = Store(home / "promptlab.db")
+    cells = [replace(one, values={"profile": name}) for (one, _), name in zip(CELLS, ("a", "b", None), strict=False)]
+    store.begin(Plan(tuple(cells), "hi", profiles={"a": "1" * 64, "b": "2" * 64}), {})[1].close("done")
+    store.close()
+    rows = [json.loads(line) for line in written(home, "jsonl").splitlines()]
+    assert [(row["profile"], row["profile_sha256"]) for row in rows[:2]] == [("a", "1" * 64), ("b", "2" * 64)]
 
 
 def test_memory_does_not_grow_with_the_run(home: Path) -> None:

@@ -104,7 +104,7 @@ def test_bars_go_left_of_zero_and_chinese_labels_line_up() -> None:
     text = plots(made.efforts(), 60, names=["gap"]).lines()
     below, above = text[2], text[-3]
     assert below.index("█") < above.index("█")
-    lines = plots(swept({"低": 1.0, "非常高": 1.0}, name="var.语气"), 60).lines()
+    lines = plots(swept({"低": 1.0, "非常高": 1.0}, name="var.语气"), 60, names=["vendi"]).lines()
     assert len({wrap.width(line[: line.index("█" if "█" in line else "▓")]) for line in lines[1:3]}) == 1
 
 
@@ -131,9 +131,50 @@ def test_no_line_where_the_gap_does_not_cross_zero_and_no_plane_without_log_prob
 
 
 def test_what_is_not_drawn_is_named_and_numbers_that_are_none_are_left_out() -> None:
-    assert "not drawn: tokens, time (s), cost ($)" in " ".join(plots(made.reading(), 120).lines())
+    assert "not drawn: openings, tokens, time (s), cost ($)" in " ".join(plots(made.reading(), 120).lines())
     assert charts(swept({0.0: math.nan, 1.0: math.inf})) == ()
     assert plots(Reading({}, ()), 80).lines() == []
+
+
+def measured(**values: float) -> Reading:
+    """A reading of two points: every measure is 0 at the first, and this at the second."""
+    first, second = ({name: Measure(value * at, None, None, 5) for name, value in values.items()} for at in (0, 1))
+    points = (
+        Point("local", {"temperature": 0.0}, (0,), 0, first),
+        Point("local", {"temperature": 1.0}, (1,), 1, second),
+    )
+    return Reading({"temperature": (0.0, 1.0)}, points, (), tuple(values))
+
+
+def test_at_most_six_are_drawn_and_those_that_tell_most() -> None:
+    names = (
+        "passed",
+        "check:a",
+        "distinct_2",
+        "vendi",
+        "surprisal",
+        "gap",
+        "repetition",
+        "agreement",
+        "length",
+        "time",
+    )
+    lines = plots(measured(**dict.fromkeys(names, 1.0)), 120, 3).lines()
+    assert "not drawn: a, same text, length, time (s)" in " ".join(lines)
+    few = plots(measured(time=1.0, **{"check:b": 1.0}, agreement=1.0, majority=1.0), 120, 3).lines()
+    assert "b" in few[0].split() and "majority" in few[0].split()
+    assert "not drawn: time (s), same text" in " ".join(few)
+    assert plots(measured(time=1.0), 60, 3).lines()[0].strip() == "time (s)"  # better than nothing
+
+
+def test_a_measure_that_is_the_same_everywhere_is_named_and_not_drawn() -> None:
+    lines = plots(measured(distinct_2=1.0, repetition=0.0), 60, 3).lines()
+    assert not [line for line in lines[:-2] if "repetition" in line]
+    assert "the same everywhere, so not drawn: repetition" in " ".join(lines)
+    assert "the same everywhere" in " ".join(plots(measured(repetition=0.0), 60).lines())
+    assert "repetition" in plots(measured(repetition=0.0), 60, names=["repetition"]).lines()[0]
+    one = Reading({"temperature": (1.0,)}, measured(repetition=0.0).points[:1], (), ("repetition",))
+    assert plots(one, 60).lines()[0].strip() == "repetition"  # of one point nothing is the same as elsewhere
 
 
 def test_one_series_more_than_there_are_colours_keeps_its_own_marker() -> None:

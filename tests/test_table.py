@@ -12,10 +12,10 @@ from tests import reading as given
 
 def table(values: list[Measure | None], width: int = 80, *, color: bool = False) -> list[str]:
     points = tuple(
-        Point("local", {"temperature": float(at)}, (at,), at, {"vendi": each} if each else {}, answered=1)
+        Point("local", {"temperature": float(at)}, (at,), at, {"compression": each} if each else {}, answered=1)
         for at, each in enumerate(values)
     )
-    return measures(Reading({"temperature": (0.0, 1.0)}, points, (), ("vendi",)), width, color=color).lines()
+    return measures(Reading({"temperature": (0.0, 1.0)}, points, (), ("compression",)), width, color=color).lines()
 
 
 @pytest.mark.parametrize("width", [12, 30, 44, 80, *range(90, 130), 200, 400])

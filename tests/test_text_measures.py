@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
 from promptlab.analysis.interval import jackknife
+from promptlab.analysis.likeness import near_twins
 from promptlab.analysis.text import (
     Texts,
     common_length,
     compression,
+    curve,
     distinct,
     drift,
     medoid,
@@ -61,6 +63,30 @@ def test_distinct_by_hand() -> None:
     assert distinct(["a b c", "a b c"], 1) == 0.5
     assert distinct(["a b c d", "a b c d"], 2, length=2) == 0.5
     assert distinct(["a", "b"]) is None  # no pair of units
+
+
+@given(TEXTS, st.integers(0, 7))
+def test_the_curve_is_distinct_at_each_length_and_of_each_part(texts: list[str], groups: int) -> None:
+    some, lengths = Texts(texts), (1, 2, 3, 4, 6, 8, 12, 16, 24)
+    for length, (value, parts) in zip(lengths, curve(some, lengths, groups), strict=True):
+        assert len(texts) < 2 or value == distinct(texts, 2, length)
+        assert len(parts) == groups
+        for part in range(groups):
+            left = some.without(range(part, len(texts), groups))
+            assert len(left) < 2 or parts[part] == distinct(left, 2, length)
+
+
+def test_a_curve_of_many_pairs_is_taken_in_blocks() -> None:
+    chance = random.Random(1)
+    texts = Texts(" ".join(f"w{chance.randrange(300)}" for _ in range(400)) for _ in range(1000))
+    (value, parts), *_ = curve(texts, (401,), 4)
+    assert value == distinct(texts, 2, 401)
+    assert parts[3] == distinct(texts.without(range(3, 1000, 4)), 2, 401)
+
+
+@given(TEXTS, st.integers(0, 20))
+def test_a_packed_set_has_the_compression_of_the_set(texts: list[str], length: int) -> None:
+    assert compression(Texts.unpack(Texts(texts).pack()), length) == compression(texts, length)
 
 
 def test_texts_are_cut_to_one_length_and_a_refusal_cuts_nobody() -> None:
@@ -134,6 +160,26 @@ def test_near_duplicates_are_rapidfuzzs(texts: list[str], chance: random.Random)
     pairs = [(a, b) for i, a in enumerate(texts) for b in texts[:i]]
     near = sum(Indel.normalized_similarity(units(a), units(b)) >= 0.9 for a, b in pairs)
     assert near_duplicates(texts) == pytest.approx(near / len(pairs))
+
+
+def test_where_most_pairs_are_close_calls_the_first_texts_are_compared_and_rightly() -> None:
+    chance = random.Random(2)
+    centre = ["".join(chance.choices("abcdefghijkl", k=3)) for _ in range(900)]
+
+    def edited() -> str:
+        return " ".join(chance.choice(centre) if chance.random() < 0.053 else unit for unit in centre)
+
+    texts = [edited() for _ in range(60)]
+    texts[7] = texts[3]
+    began = time.process_time()
+    near = near_twins(Texts(texts)._whole.units)
+    assert time.process_time() - began < 5
+    assert 25 <= len(near) < 60  # 1,770 comparisons of 900 units are more than it takes the time for
+    for a in range(len(near)):
+        for b in range(len(near)):
+            alike = Indel.normalized_similarity(units(texts[a]), units(texts[b])) >= 0.9
+            assert near[a, b] == (alike and a != b), (a, b)
+    assert 0 < near.mean() < 0.9
 
 
 def test_near_duplicates_in_chinese() -> None:

@@ -59,7 +59,8 @@ class Measure:
 class Point:
     """One point of a sweep: a target at one value of every axis that is real there. `void` names axes that do
     nothing at this target and were collapsed: their samples are all here. `cells` are its cells' numbers in order,
-    `shown` the one whose answer stands for them: the medoid, nearest to the others. None where none answered."""
+    `shown` the one whose answer stands for them: the medoid, nearest to the others. None where none answered.
+    `distinct` counts the different answers, `cut` those that ended at a limit, `rows` the prompts."""
 
     target: str
     values: Mapping[str, Value]
@@ -69,6 +70,9 @@ class Point:
     void: tuple[str, ...] = ()
     answered: int = 0
     failed: int = 0
+    distinct: int = 0
+    cut: int = 0
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)

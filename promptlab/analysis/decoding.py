@@ -72,9 +72,9 @@ def gap(tokens: Sequence[Token]) -> Gap | None:
     and `slack` is 0. Without them the middle of the entropy bounds is taken, and `slack` says how far it can be off.
     None for fewer than two tokens with either.
     """
-    shown = _shown(tokens)
-    if shown:
-        scores, slack = np.array([_clipped(token.logprob, top) for token, top in shown]), 0.0
+    table, drawn = _table(tokens)
+    if len(drawn):
+        scores, slack = _clipped(drawn, table), 0.0
     else:
         bounded = [(-t.logprob, t.low, t.high) for t in tokens if t.low is not None and t.high is not None]
         if not bounded:
@@ -118,25 +118,23 @@ def effective_temperature(tokens: Iterable[Token]) -> Heat | None:
     b solves sum(ln p of the tokens) = sum(E_b ln p), its standard error is 1/sqrt(sum Var_b ln p). Tokens from outside
     their alternatives tell nothing and are left out. None for fewer than five that do.
     """
-    pairs = [(token.logprob, top) for token, top in _shown(tokens) if token.logprob >= top[-1] - _SAME]
-    if len(pairs) < 5:
+    table, own = _table(tokens)
+    inside = own >= table[np.arange(len(own)), _last(table)] - _SAME
+    table, own = table[inside], own[inside]
+    if len(own) < 5:
         return None
-    width = max(len(top) for _, top in pairs)
-    table = np.full((len(pairs), width), -np.inf)
-    for row, (_, top) in enumerate(pairs):
-        table[row, : len(top)] = top
     below = table - table[:, :1]  # against the likeliest: no overflow at any b
-    drawn = np.array([logprob for logprob, _ in pairs]) - table[:, 0]
-    if -float(np.where(np.isfinite(below), below, 0.0).sum()) <= _SAME * len(pairs):  # all alike: any fits
+    drawn = own - table[:, 0]
+    if -float(np.where(np.isfinite(below), below, 0.0).sum()) <= _SAME * len(own):  # all alike: any fits
         return None
     slope, information = _solve(below, drawn)
     if slope >= _COLDEST:
-        return Heat(0.0, 0.0, 1 / _bound(below, drawn), len(pairs), _COLDEST, 0.0)
+        return Heat(0.0, 0.0, 1 / _bound(below, drawn), len(own), _COLDEST, 0.0)
     if information <= 0:
         return None
     se = 1 / math.sqrt(information)
     least, most = slope - 1.96 * se, slope + 1.96 * se
-    return Heat(_inverse(slope), _inverse(most), _inverse(least), len(pairs), slope, se)
+    return Heat(_inverse(slope), _inverse(most), _inverse(least), len(own), slope, se)
 
 
 def truncated(tokens: Sequence[Token], seed: int = 0) -> Tail | None:
@@ -192,12 +190,41 @@ def _top(token: Token) -> Floats | None:
     return np.array(scores) if len(scores) >= 2 and not math.isnan(token.logprob) else None
 
 
-def _clipped(logprob: float, top: Floats) -> float:
-    """Surprisal less its expectation, where whatever is not shown scores as the last that is."""
-    p = np.exp(np.minimum(top, 0.0))
-    rest = max(0.0, 1.0 - float(p.sum()))
-    expected = -float((p * top).sum()) - rest * float(top[-1])
-    return min(-logprob, -float(top[-1])) - expected
+def _table(tokens: Iterable[Token]) -> tuple[Floats, Floats]:
+    """What `_shown` gives, at once for all: a row of alternatives a token, the likeliest first and -inf behind the last
+    one, and the log probabilities of the tokens themselves."""
+    kept = [token for token in tokens if len(token.top) >= 2 and not math.isnan(token.logprob)]
+    if not kept:
+        return np.zeros((0, 2)), np.zeros(0)
+    width = max(len(token.top) for token in kept)
+    nothing = (-math.inf,) * width
+    rows = [[score for _, score in token.top] for token in kept]
+    table = np.array([(*row, *nothing[len(row) :]) for row in rows], dtype=np.float64).reshape(-1, width)
+    table = -np.sort(-np.where(np.isfinite(table) & (table > -1000), table, -np.inf), axis=1)
+    drawn = np.array([token.logprob for token in kept], dtype=np.float64)
+    enough = np.isfinite(table[:, 1])
+    table, drawn = table[enough], drawn[enough]
+    rows_of = np.arange(len(drawn))
+    last = _last(table)
+    if not np.any(drawn < table[rows_of, last] - _SAME):
+        table[rows_of, last] = -np.inf
+        enough = np.isfinite(table[:, 1])
+        table, drawn = table[enough], drawn[enough]
+    return table[:, : int(_last(table).max(initial=1)) + 1], drawn
+
+
+def _last(table: Floats) -> NDArray[np.intp]:
+    """The place of the last alternative of each row."""
+    return np.asarray(np.isfinite(table).sum(axis=1) - 1)
+
+
+def _clipped(drawn: Floats, table: Floats) -> Floats:
+    """Surprisal less its expectation, where whatever is not shown scores as the last that is; of each row."""
+    last = table[np.arange(len(table)), _last(table)]
+    p = np.exp(np.minimum(table, 0.0))
+    rest = np.maximum(0.0, 1.0 - p.sum(axis=1))
+    expected = -(p * np.where(np.isfinite(table), table, 0.0)).sum(axis=1) - rest * last
+    return np.asarray(np.minimum(-drawn, -last) - expected)
 
 
 def _share(logprob: float, top: Floats) -> tuple[float, float]:
@@ -212,9 +239,9 @@ def _share(logprob: float, top: Floats) -> tuple[float, float]:
 
 def _moments(below: Floats, slope: float) -> tuple[float, float]:
     """Sum of the means and of the variances of ln p under q ∝ p^slope, over all positions."""
-    weights = np.exp(slope * below)
-    weights /= weights.sum(axis=1, keepdims=True)
     finite = np.where(np.isfinite(below), below, 0.0)
+    weights = np.where(np.isfinite(below), np.exp(slope * finite), 0.0)
+    weights /= weights.sum(axis=1, keepdims=True)
     means = (weights * finite).sum(axis=1)
     return float(means.sum()), float(((weights * finite**2).sum(axis=1) - means**2).sum())
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlab.analysis.likeness import once
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int16]
 
@@ -47,7 +49,7 @@ def sketch(text: str) -> NDArray[np.float16]:
     codes = np.frombuffer(f"\x02{text[:_LONGEST]}\x03".encode("utf-32-le", "replace"), dtype=np.uint32)
     wide = np.mean(codes >= 0x2E80) > 0.5  # CJK, kana and Hangul stand above
     grams = [_hashed(codes, n) for n in ((2, 3) if wide else (3, 4, 5)) if len(codes) >= n] or [_hashed(codes, 2)]
-    found = np.unique(np.concatenate(grams))
+    found = once(np.concatenate(grams))
     signs = np.where(found >> np.uint64(63), 1.0, -1.0)
     vector = np.bincount((found % np.uint64(SIZE)).astype(np.intp), signs, SIZE)
     norm = float(np.linalg.norm(vector))

@@ -88,23 +88,35 @@ def jackknife(
     """
     whole = Texts.of(texts)
     value = statistic(whole)
-    n = len(whole)
     if value is None:
         return None
+    n, groups = len(whole), parted(len(whole))
+    parts = [statistic(whole.without(range(part, n, groups))) for part in range(groups)]
+    return left_out(value, parts, n, limits, level)
+
+
+def parted(n: int) -> int:
+    """In how many parts the jackknife leaves out `n` texts: 0 where there are too few for an interval."""
+    return min(n, GROUPS) if n > 2 else 0
+
+
+def left_out(
+    value: float, parts: Sequence[float | None], n: int, limits: tuple[float, float], level: float = _LEVEL
+) -> Estimate:
+    """`jackknife` of a statistic that is known: its value of all `n` texts, and without each of the parts."""
     nothing = Estimate(value, None, None)
-    groups = min(n, GROUPS)
-    if groups < 3:
+    groups = len(parts)
+    if not groups:
         return nothing
     total, pseudo, shares = 0.0, [], []
-    for group in range(groups):
-        out = range(group, n, groups)
-        part = statistic(whole.without(out))
+    for group, part in enumerate(parts):
         if part is None:
             return nothing
-        share = n / len(out)
+        out = len(range(group, n, groups))
+        share = n / out
         pseudo.append(share * value - (share - 1) * part)
         shares.append(share)
-        total += (value - part) + len(out) * part / n
+        total += (value - part) + out * part / n
     variance = sum((one - total) ** 2 / (share - 1) for one, share in zip(pseudo, shares, strict=True)) / groups
     error = math.sqrt(variance)
     if error <= 1e-12 * max(1.0, abs(value)):

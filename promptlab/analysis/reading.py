@@ -1,32 +1,20 @@
-"""The samples of a run, folded into what its sweep shows: points with their measures, and findings.
-
-One point is held at a time, so that memory stays flat; of a sample that was read only its trait stays."""
+"""The samples of a run, folded into what its sweep shows: points with their measures, and findings."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 
 from promptlab.analysis import Measure, Point, Reading, Sample, remark
-from promptlab.analysis.agreement import collision, exact, maj_at_k, pass_at_k
+from promptlab.analysis.agreement import maj_at_k, pass_at_k
 from promptlab.analysis.decoding import Gap
-from promptlab.analysis.interval import Estimate, jackknife, mean, wilson
+from promptlab.analysis.gather import Gathered, Row, gather, lengths_in_common, traits_by
+from promptlab.analysis.interval import Estimate, mean, wilson
 from promptlab.analysis.measure import CHECK, MAJ, MEASURES, PASS, About, about, ordered
 from promptlab.analysis.stability import Stability, deterministic
-from promptlab.analysis.text import (
-    Texts,
-    common_length,
-    compression,
-    distinct,
-    medoid,
-    near_duplicates,
-    openings,
-    vendi,
-)
-from promptlab.analysis.trait import Trait, trait
+from promptlab.analysis.text import MOST
+from promptlab.analysis.trait import Trait
 from promptlab.params import Value
 from promptlab.sweep import Axis
 
@@ -34,41 +22,6 @@ __all__ = ["MEASURES", "About", "Stability", "about", "deterministic", "read"]
 
 _SHARES = tuple(name for name, told in MEASURES.items() if told.unit == "share")
 _TOKENS = ("answer_tokens", "thinking", "speed", "cost")
-_COMPRESSED = 4_000  # units in all, above which the interval of zlib's ratio would take seconds a point
-_COMPARED = 100  # repeats at temperature 0 that are compared to the character
-
-Statistic = Callable[[Sequence[str]], float | None]
-# Measures of the repeats of one prompt as a set, by name. Those in _CUT depend on length, so that they are taken at
-# several, and told at the one that all points have.
-_SETS: dict[str, Statistic] = {
-    "vendi": vendi, "openings": openings, "near_duplicates": near_duplicates, "agreement": exact,
-}  # fmt: skip
-_CUT = ("distinct_2", "compression")
-
-
-@dataclass(slots=True)
-class _Row:
-    """What the repeats of one prompt at one point came to. `lengths` is the one that their texts have in common."""
-
-    traits: list[Trait]
-    sets: dict[str, Estimate]
-    cut: dict[tuple[str, int], Estimate]
-    length: int
-    shown: int | None
-    stability: Stability | None
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """One point while it is read; `rows` by the row of the dataset."""
-
-    target: str
-    values: dict[str, Value]
-    rows: dict[int | None, _Row] = field(default_factory=dict)
-
-    @property
-    def traits(self) -> list[Trait]:
-        return [one for row in self.rows.values() for one in row.traits]
 
 
 def read(
@@ -76,6 +29,7 @@ def read(
     prompt_of: Callable[[Sample], str] = lambda sample: "", extract_how: str = "auto",
     expected_of: Callable[[Sample], str | None] = lambda sample: None,
     void: Mapping[str, Collection[str]] | None = None, k: int | None = None,
+    tell: Callable[[int, int], None] | None = None, total: int = 0,
 ) -> Reading:  # fmt: skip
     """What the samples of a run show, point by point in the plan's order, with findings.
 
@@ -83,22 +37,20 @@ def read(
     Those that failed or never ran are among them, and are told, not measured. `prompt_of` is the prompt that a sample
     answers, for script drift; `expected_of` its right answer, where a dataset has one; `void` names per target the
     axes that do nothing there (where not given: those of which all its samples have one value). `k` is that of
-    pass@k and maj@k; where not given, the largest power of two of which the repeats hold two.
+    pass@k and maj@k; where not given, the largest power of two of which the repeats hold two. `tell` is told after
+    each sample how many were read, of `total`.
 
     Intervals are at 95%: Wilson's for shares, Student's for means, a jackknife for measures of sets. With a dataset
     a measure is worked out within each row, and its interval is that of the mean over rows (Miller, arXiv:2411.00640).
+    Above 200 repeats of one prompt the first 200 are compared with each other, above 40 the jackknife leaves out a
+    fortieth at a time, and an axis is tested on 1,000 samples at most; of this what holds is among the notes.
     """
     named = dict(axes) if isinstance(axes, Mapping) else {axis.name: axis.values for axis in axes}
-    gathered: dict[tuple[str, str], _Gathered] = {}
-    for target, values, row, group in _groups(samples, named, void):
-        point = gathered.setdefault((target, _key(values)), _Gathered(target, values))
-        if row in point.rows:
-            raise ValueError(f"the samples of {target} at {values} do not stand side by side")
-        found = [trait(one, prompt_of(one), extract_how, expected_of(one)) for one in group]
-        point.rows[row] = _row(group, found, values.get("temperature", 1) == 0)
-    points = list(gathered.values())
+    came = samples if tell is None else _told(samples, tell, total)
+    traits = traits_by(prompt_of, extract_how, expected_of)
+    points = gather(came, named, void, traits, lambda values: values.get("temperature", 1) == 0)
     voids = {target: set(names) for target, names in void.items()} if void is not None else _void(points, named)
-    lengths = _lengths(points)
+    lengths = lengths_in_common(points)
     votes = extract_how != "auto" or _mostly_read(points)
     k = k if k is not None else _largest(points)
     told = [_point(one, voids.get(one.target, set()), lengths, votes, k) for one in points]
@@ -109,37 +61,13 @@ def read(
     return Reading(named, tuple(told), remark.remarks(named, told, seen, stable), ordered(names), _notes(points, votes))
 
 
-# Groups --------------------------------------------------------------------------------------------------------------
+def _told(samples: Iterable[Sample], tell: Callable[[int, int], None], total: int) -> Iterator[Sample]:
+    for number, sample in enumerate(samples, 1):
+        yield sample
+        tell(number, max(number, total))
 
 
-def _groups(
-    samples: Iterable[Sample], axes: Mapping[str, tuple[Value, ...]], void: Mapping[str, Collection[str]] | None
-) -> Iterator[tuple[str, dict[str, Value], int | None, list[Sample]]]:
-    """The samples of one point and row, each once all are there. Where an axis turned out void after it was asked at
-    several values, these may stand apart: those points are held until the end."""
-    held: dict[tuple[str, str, int | None], list[Sample]] = {}
-    places: dict[tuple[str, str, int | None], dict[str, Value]] = {}
-    apart: set[tuple[str, str, int | None]] = set()
-    last: tuple[str, str, int | None] | None = None
-    for sample in samples:
-        idle = [name for name in (void or {}).get(sample.target, ()) if name in axes]
-        values = {name: sample.values.get(name) for name in axes if name not in idle}
-        key = (sample.target, _key(values), sample.row)
-        if last is not None and key != last and last not in apart:
-            yield last[0], places.pop(last), last[2], held.pop(last)
-        if any(sample.values.get(name) is not None or None in axes[name] for name in idle):
-            apart.add(key)  # a plan that knew leaves a void axis unset, and its repeats side by side
-        held.setdefault(key, []).append(sample)
-        places[key], last = values, key
-    for key, group in held.items():
-        yield key[0], places[key], key[2], group
-
-
-def _key(values: Mapping[str, Value]) -> str:
-    return repr([(name, type(value).__name__, value) for name, value in values.items()])
-
-
-def _void(points: Sequence[_Gathered], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, set[str]]:
+def _void(points: Sequence[Gathered], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, set[str]]:
     """Per target the axes of several values of which its samples have one: the plan collapsed them."""
     found: dict[str, set[str]] = {}
     for target in {point.target for point in points}:
@@ -151,65 +79,13 @@ def _void(points: Sequence[_Gathered], axes: Mapping[str, tuple[Value, ...]]) ->
     return found
 
 
-def _row(group: Sequence[Sample], traits: list[Trait], cold: bool) -> _Row:
-    """The measures of one prompt's repeats as a set; they take in cut answers, whose share is told beside them."""
-    answered = [sample for sample, one in zip(group, traits, strict=True) if one.text is not None]
-    texts = Texts([sample.answer for sample in answered])
-    sets, cut = {}, {}
-    for name, statistic in _SETS.items():
-        most = float(len(texts)) if name == "vendi" else 1.0
-        if estimate := jackknife(statistic, texts, limits=(1.0 if name == "vendi" else 0.0, most)):
-            sets[name] = estimate
-    labels = [one.label for one in traits if one.label is not None]
-    if estimate := jackknife(collision, labels, limits=(0.0, 1.0)):
-        sets["answer_agreement"] = estimate
-    longest = int(max((one.scales.get("length", 0) for one in traits), default=0))
-    for length in _grid(longest) if len(texts) > 1 else ():
-        if estimate := jackknife(partial(distinct, n=2, length=length), texts, limits=(0.0, 1.0)):
-            cut["distinct_2", length] = estimate
-        squeezed = partial(compression, length=length)
-        if length * len(texts) <= _COMPRESSED and (estimate := jackknife(squeezed, texts, limits=(0.0, math.inf))):
-            cut["compression", length] = estimate
-        elif (value := compression(texts, length)) is not None:
-            cut["compression", length] = Estimate(value, None, None)
-    shown = answered[medoid(texts)].cell if answered else None
-    return _Row(traits, sets, cut, common_length(texts), shown, deterministic(group[:_COMPARED]) if cold else None)
-
-
-def _grid(longest: int) -> Iterator[int]:
-    """Lengths to cut texts to: 2, 3, 4, 6, 8, 12, 16 … up to the first that no text exceeds."""
-    length = 2
-    while True:
-        for cut in (length, length * 3 // 2):
-            yield cut
-            if cut >= longest:
-                return
-        length *= 2
-
-
-def _lengths(points: Sequence[_Gathered]) -> dict[int | None, int]:
-    """Per row the length to which the texts of all points are cut: as `common_length` chooses it among texts."""
-    found: dict[int | None, list[int]] = {}
-    for point in points:
-        for number, row in point.rows.items():
-            if row.cut:
-                found.setdefault(number, []).append(row.length)
-    chosen = {}
-    for number, lengths in found.items():
-        own = sorted(lengths)
-        least = next(length for length in own if 2 * length >= own[len(own) // 2])
-        grid = [length for length in _grid(max(own)) if length <= max(2, least)]
-        chosen[number] = grid[-1]
-    return chosen
-
-
-def _mostly_read(points: Sequence[_Gathered]) -> bool:
+def _mostly_read(points: Sequence[Gathered]) -> bool:
     """Whether a value could be extracted from at least half of the whole answers: else there is none to vote on."""
     whole = [one for point in points for one in point.traits if one.text is not None and one.state == "done"]
     return bool(whole) and 2 * sum(one.label is not None for one in whole) >= len(whole)
 
 
-def _largest(points: Sequence[_Gathered]) -> int:
+def _largest(points: Sequence[Gathered]) -> int:
     """The largest power of two that is at most half the repeats of every point and row that has two or more."""
     sizes = [len(row.traits) for point in points for row in point.rows.values()]
     fewest = min(sizes, default=0)
@@ -220,7 +96,7 @@ def _largest(points: Sequence[_Gathered]) -> int:
 
 
 def _point(
-    point: _Gathered, void: set[str], lengths: Mapping[int | None, int], votes: bool, k: int
+    point: Gathered, void: set[str], lengths: Mapping[int | None, int], votes: bool, k: int
 ) -> Point:  # fmt: skip
     traits = point.traits
     measures = {**_shares(point, votes), **_drawn(point, k, votes), **_of_sets(point, lengths, votes),
@@ -233,11 +109,12 @@ def _point(
         tuple(sorted(one.cell for one in traits)),
         next((row.shown for row in rows if row.shown is not None), None),
         {name: measures[name] for name in ordered(set(measures))}, tuple(sorted(void)),
-        sum(one.text is not None for one in traits), sum(one.state == "failed" for one in traits),
+        sum(row.answered for row in rows), sum(one.state == "failed" for one in traits),
+        len({one.text for one in traits} - {None}), sum(one.state == "incomplete" for one in traits), len(rows),
     )  # fmt: skip
 
 
-def _shares(point: _Gathered, votes: bool) -> dict[str, Measure]:
+def _shares(point: Gathered, votes: bool) -> dict[str, Measure]:
     flags: dict[str, list[tuple[int | None, bool]]] = {}
 
     def note(name: str, one: Trait, flag: bool | None) -> None:
@@ -278,7 +155,7 @@ def _share(told: Sequence[tuple[int | None, bool]]) -> Measure:
     return Measure(estimate.value, estimate.low, estimate.high, len(told))
 
 
-def _majority(point: _Gathered) -> Measure | None:
+def _majority(point: Gathered) -> Measure | None:
     """The share of the commonest answer among those that could be read, within each row."""
     counts = [Counter(one.label for one in row.traits if one.label is not None) for row in point.rows.values()]
     voted = [(max(count.values()), count.total()) for count in counts if count.total() > 1]
@@ -294,7 +171,7 @@ def _measure(estimate: Estimate | None, n: int, estimated: bool = False) -> Meas
     return Measure(estimate.value, estimate.low, estimate.high, n, estimated) if estimate else None
 
 
-def _drawn(point: _Gathered, k: int, votes: bool) -> dict[str, Measure]:
+def _drawn(point: Gathered, k: int, votes: bool) -> dict[str, Measure]:
     """pass@k by the expected answer, or else by the checks; maj@k by the expected answer."""
     if k < 2:
         return {}
@@ -323,34 +200,31 @@ def _drawn(point: _Gathered, k: int, votes: bool) -> dict[str, Measure]:
     return found
 
 
-def _of_sets(point: _Gathered, lengths: Mapping[int | None, int], votes: bool) -> dict[str, Measure]:
+def _of_sets(point: Gathered, lengths: Mapping[int | None, int], votes: bool) -> dict[str, Measure]:
     """Measures of repeats as a set, within each row; over rows their mean. Rows of one repeat have none."""
     found: dict[str, list[tuple[Estimate, int]]] = {}
     for number, row in point.rows.items():
-        answered = sum(one.text is not None for one in row.traits)
+        answered = row.answered
         for name, estimate in row.sets.items():
             read = sum(one.label is not None for one in row.traits)
             if name != "answer_agreement" or votes:
                 found.setdefault(name, []).append((estimate, read if name == "answer_agreement" else answered))
-        for name in _CUT:
-            if number in lengths and (cut := _at(row, name, lengths[number])):
-                found.setdefault(name, []).append((cut, answered))
+        if number not in lengths:
+            continue
+        if told := row.distinct_at(lengths[number]):
+            found.setdefault("distinct_2", []).append((told, answered))
+        if told := row.compression_at(lengths[number], interval="compression" not in found):
+            found.setdefault("compression", []).append((told, answered))
     measures = {}
-    for name, told in found.items():
+    for name, told_of in found.items():
         limits = (0.0, 1.0 if name in _SHARES else math.inf)
-        one = told[0][0] if len(told) == 1 else mean([estimate.value for estimate, _ in told], limits=limits)
-        if measure := _measure(one, sum(n for _, n in told)):
+        one = told_of[0][0] if len(told_of) == 1 else mean([estimate.value for estimate, _ in told_of], limits=limits)
+        if measure := _measure(one, sum(n for _, n in told_of)):
             measures[name] = measure
     return measures
 
 
-def _at(row: _Row, name: str, length: int) -> Estimate | None:
-    """A measure at a length; texts that are all shorter take part with all they have."""
-    own = [cut for kind, cut in row.cut if kind == name and cut <= length]
-    return row.cut[name, max(own)] if own else None
-
-
-def _means(point: _Gathered) -> dict[str, Measure]:
+def _means(point: Gathered) -> dict[str, Measure]:
     values: dict[str, list[tuple[int | None, float]]] = {}
     for one in point.traits:
         for name, value in one.scales.items():
@@ -365,7 +239,7 @@ def _means(point: _Gathered) -> dict[str, Measure]:
     return found
 
 
-def _gap(point: _Gathered) -> Measure | None:
+def _gap(point: Gathered) -> Measure | None:
     """Surprisal less entropy over all tokens of a point. Its errors are uncorrelated from token to token, so that they
     add up over repeats as well; over rows it differs, where the temperature is not 1, and the rows' spread counts."""
     rows = [told for row in point.rows.values() if (told := _pooled(row))]
@@ -382,7 +256,7 @@ def _gap(point: _Gathered) -> Measure | None:
     return Measure(value, value - half - slack, value + half + slack, n)
 
 
-def _pooled(row: _Row) -> Gap | None:
+def _pooled(row: Row) -> Gap | None:
     """The gap over all tokens of a row's answers: each counts as many times as it has tokens."""
     scored = [one.gap for one in row.traits if one.gap is not None]
     n = sum(count for _, count in scored)
@@ -393,11 +267,15 @@ def _pooled(row: _Row) -> Gap | None:
     return Gap(value, se, math.fsum(one.slack * count for one, count in scored) / n)
 
 
-def _notes(points: Sequence[_Gathered], votes: bool) -> tuple[str, ...]:
+def _notes(points: Sequence[Gathered], votes: bool) -> tuple[str, ...]:
     notes = []
     if len({row for point in points for row in point.rows}) > 1:
         notes.append("measures are means over the dataset's rows, and their intervals are between rows")
     answered = any(one.text is not None for point in points for one in point.traits)
     if answered and not votes and any(one.correct is not None for point in points for one in point.traits):
         notes.append("no value could be extracted from most answers: say where it stands with --extract")
+    most = max((row.answered for point in points for row in point.rows.values()), default=0)
+    if most > MOST:
+        notes.append(f"up to {most:,} repeats of one prompt: effective texts, near twins, compression and the answer "
+                     f"that is shown are of the first {MOST}")  # fmt: skip
     return tuple(notes)

@@ -1,85 +1,65 @@
-"""Texts to numbers: how different the repeats of one prompt are, and how far a text repeats itself or drifts.
+"""Texts to numbers: how different the repeats of one prompt are.
 
-A unit is one character of a script without spaces between words (Chinese, Japanese, Thai …), else a word, a number or
-a sign, after NFKC and without regard to case: so no segmenter is needed and full-width forms count as plain ones.
-Measures of a set are None for fewer than two texts, don't depend on the order of the texts, and never fail.
+Units are those of `promptlab.analysis.unit`. Measures of a set are None for fewer than two texts, don't depend on the
+order of the texts, and never fail.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import json
 import zlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property, lru_cache
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlab.analysis.likeness import cosines, near_twins, similarity
+from promptlab.analysis.unit import Text, drift, pattern, plain, repetition, units
+
+__all__ = [
+    "MOST", "Curve", "Texts", "common_length", "compression", "curve", "distinct", "drift", "medoid",
+    "near_duplicates", "openings", "plain", "repetition", "similarity", "units", "vendi",
+]  # fmt: skip
+
 MOST = 200
 """Texts that are compared each with each, at most: the first ones of a larger set."""
-NEAR = 0.9
-"""Similarity from which two texts are near-duplicates."""
-SPACED, UNSPACED = range(3, 6), range(1, 3)
-"""Lengths of the character n-grams of the Vendi score, for letters and for Han or kana. Measured on parallel English
-and Chinese texts (8 poems of the sea: 7.67 by 3-5 in English, 7.67 by 1-2, 7.99 by 2-3 in Chinese; 6 paraphrases: 3.19,
-2.79, 4.12) and on models of characters at T = 0.3 to 1.5: in Chinese 2-3 is full at 0.5 already, 1-2 goes on."""
 
 _COMPARED = 1_000  # units of each text that near-duplicates look at
 _PRESSED = 300_000  # characters of a set that `compression` looks at
-_LONGEST = 20_000  # characters of a text that n-grams look at, and units that `similarity` does
-_BAGS = 2_048  # buckets of the bound that spares most comparisons
-_COLUMNS = 8_192  # n-grams in one step of the kernel: what bounds its memory
-
-# Han with its marks and extensions, kana, bopomofo.
-_HAN = "\u3005-\u3007\u3040-\u312f\u31a0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-# And Thai, Lao, Myanmar and Khmer, whose marks are units as well.
-_UNSPACED = _HAN + "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-
-
-@lru_cache(maxsize=1)
-def _unit() -> re.Pattern[str]:
-    # Vowel signs of Indic and Hebrew or Arabic points are not \w to Python, yet belong to their words.
-    unspaced = re.compile(f"[{_UNSPACED}]")
-    points = (chr(code) for code in range(0x300, 0x1B00))
-    marks = "".join(c for c in points if unicodedata.category(c) in ("Mn", "Mc") and not unspaced.match(c))
-    return re.compile(
-        rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W\d_])(?:(?![{_UNSPACED}])[^\W\d_]|[{marks}])*|\d+|[^\w\s]|_"
-    )
-
-
-def plain(text: str) -> str:
-    """NFKC, and without case: the form in which texts are compared."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def units(text: str) -> list[str]:
-    """The units of a text in order."""
-    return _unit().findall(plain(text))
+_SORTED = 250_000  # pairs of units that `curve` sorts at once
 
 
 class Texts(Sequence[str]):
-    """A set of texts that works out only once what measures need of it; `without` shares that with its parts.
+    """A set of texts of which is kept and worked out only once what measures need; `without` shares that with its
+    parts.
 
     Any measure takes it where it takes a list; several measures of one set are cheaper so, and a jackknife much.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._whole = _Whole(tuple(texts))
-        self._kept: tuple[int, ...] = tuple(range(len(self._whole.texts)))
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._whole = _Whole()
+        self._kept: list[int] = []
+        for text in texts:
+            self.add(Text(text))
 
     @staticmethod
     def of(texts: Sequence[str]) -> Texts:
         return texts if isinstance(texts, Texts) else Texts(texts)
 
+    def add(self, text: Text) -> None:
+        """One more text, before anything is measured."""
+        self._kept.append(len(self._whole.texts))
+        self._whole.add(text)
+
     def without(self, places: Collection[int]) -> Texts:
         """The same set without the texts at these places."""
         part = Texts.__new__(Texts)
         part._whole = self._whole
-        part._kept = tuple(kept for place, kept in enumerate(self._kept) if place not in places)
+        part._kept = [kept for place, kept in enumerate(self._kept) if place not in places]
         return part
 
     @overload
@@ -91,11 +71,74 @@ class Texts(Sequence[str]):
             return tuple(self._whole.texts[kept] for kept in self._kept[place])
         return self._whole.texts[self._kept[place]]
 
+    def __iter__(self) -> Iterator[str]:
+        return (self._whole.texts[kept] for kept in self._kept)
+
     def __len__(self) -> int:
         return len(self._kept)
 
+    def pack(self) -> bytes:
+        """What `compression` needs of the set, in little room."""
+        most = _PRESSED // max(1, min(MOST, len(self)))
+        beginnings = [self._whole.forms[kept][:most] for kept in self._compared()]
+        return zlib.compress(json.dumps(beginnings, ensure_ascii=False).encode(errors="surrogatepass"), 1)
+
+    @staticmethod
+    def unpack(packed: bytes) -> Texts:
+        """The set of which `compression` is that of the set that was packed; of the first MOST texts of it."""
+        found = Texts()
+        for form in json.loads(zlib.decompress(packed).decode(errors="surrogatepass")):
+            found._kept.append(len(found._kept))
+            found._whole.forms.append(form)
+        return found
+
     def _compared(self) -> list[int]:
         return [kept for kept in self._kept if kept < MOST]
+
+
+class _Whole:
+    """What is kept of all texts of a set: their units as numbers that stand for them throughout it, and the plain form
+    of the first MOST. And what is worked out of them, when it is first needed."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.forms: list[str] = []
+        self.units: list[NDArray[np.int32]] = []
+        self.names: defaultdict[str, int] = defaultdict()
+        self.names.default_factory = self.names.__len__  # a unit that is new is the next number
+        self._ends: dict[tuple[int, int], str] = {}
+
+    def add(self, text: Text) -> None:
+        self.texts.append(text.text)
+        self.units.append(np.array(list(map(self.names.__getitem__, text.units)), dtype=np.int32))
+        if len(self.forms) < MOST:
+            self.forms.append(text.plain)
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        return [len(own) for own in self.units]
+
+    @cached_property
+    def openings(self) -> list[tuple[int, ...]]:
+        return [tuple(own[:3].tolist()) for own in self.units]
+
+    def beginning(self, place: int, length: int) -> str:
+        """The first `length` units of a text, with what stands between them."""
+        if (place, length) not in self._ends:
+            form = self.forms[place]
+            last = next(islice(pattern(form).finditer(form), length - 1, None), None) if length else None
+            self._ends[place, length] = form[: last.end()] if last else form if length else ""
+        return self._ends[place, length]
+
+    @cached_property
+    def kernel(self) -> NDArray[np.float64]:
+        """The cosine of which n-grams of characters occur in each two texts."""
+        return cosines(self.forms)
+
+    @cached_property
+    def near(self) -> NDArray[np.bool_]:
+        """Which two different texts are near-duplicates."""
+        return near_twins([own[:_COMPARED] for own in self.units[:MOST]])
 
 
 def common_length(texts: Sequence[str]) -> int:
@@ -106,7 +149,7 @@ def common_length(texts: Sequence[str]) -> int:
     (Liu et al. 2202.13587).
     """
     some = Texts.of(texts)
-    lengths = sorted(len(some._whole.units[kept]) for kept in some._kept)
+    lengths = sorted(some._whole.lengths[kept] for kept in some._kept)
     if not lengths:
         return 0
     median = (lengths[(len(lengths) - 1) // 2] + lengths[len(lengths) // 2]) / 2
@@ -119,10 +162,86 @@ def distinct(texts: Sequence[str], n: int = 2, length: int | None = None) -> flo
     some = Texts.of(texts)
     if len(some) < 2:
         return None
-    cut = max(0, (common_length(some) if length is None else length) - n + 1)
-    grams = some._whole.grams(n)
-    taken = np.concatenate([grams[kept][:cut] for kept in some._kept])
-    return int(np.count_nonzero(np.bincount(taken))) / len(taken) if len(taken) else None
+    cut = common_length(some) if length is None else length
+    grams: set[tuple[int, ...]] = set()
+    total = 0
+    for kept in some._kept:
+        own = some._whole.units[kept][: max(0, cut)].tolist()
+        grams.update(zip(*(own[start:] for start in range(n)), strict=False))
+        total += max(0, len(own) - n + 1)
+    return len(grams) / total if total else None
+
+
+class Curve(NamedTuple):
+    """distinct-2 of a set of texts at one length, and of its parts without every so manieth text."""
+
+    value: float | None
+    parts: tuple[float | None, ...]
+
+
+def curve(texts: Texts, lengths: Sequence[int], groups: int) -> list[Curve]:
+    """`distinct` (n = 2) at each of several lengths in one go; and without each of `groups` parts in turn: the texts at
+    `range(part, len(texts), groups)`, as the jackknife leaves them out. For two texts or more."""
+    pairs = np.array([max(0, length - 1) for length in lengths])
+    own = [texts._whole.units[kept] for kept in texts._kept]
+    part_of = np.arange(len(own)) % max(1, groups)
+    sizes = np.array([max(0, len(one) - 1) for one in own])
+    totals = np.zeros((max(1, groups), len(pairs)), dtype=np.int64)
+    np.add.at(totals, part_of, np.minimum(sizes[:, None], pairs))
+    known = np.zeros(len(pairs), dtype=np.int64)  # different pairs at each length
+    alone = np.zeros((max(1, groups), len(pairs)), dtype=np.int64)  # of them those of one part only
+    blocks = 1 + int(sizes.sum()) // _SORTED
+    for block in range(blocks):
+        part, first, second = _places(own, part_of, len(texts._whole.names), block, blocks)
+        at_first, at_second = (np.searchsorted(pairs, places, side="right") for places in (first, second))
+        known += np.cumsum(np.bincount(at_first, minlength=len(pairs) + 1))[:-1]
+        for at, sign in ((at_first, 1), (at_second, -1)):
+            counts = np.bincount(part * (len(pairs) + 1) + at, minlength=max(1, groups) * (len(pairs) + 1))
+            alone += sign * np.cumsum(counts.reshape(-1, len(pairs) + 1), axis=1)[:, :-1]
+    whole = totals.sum(axis=0)
+    return [
+        Curve(_ratio(known[at], whole[at]),
+              tuple(_ratio(known[at] - alone[part, at], whole[at] - totals[part, at]) for part in range(groups)))
+        for at in range(len(pairs))
+    ]  # fmt: skip
+
+
+def _ratio(some: np.int64, whole: np.int64) -> float | None:
+    return int(some) / int(whole) if whole else None
+
+
+def _places(
+    texts: Sequence[NDArray[np.int32]], part_of: NDArray[np.int_], size: int, block: int, blocks: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of each different pair of neighbouring units (of one block of them) the part in which it comes first in a text,
+    the place there, and the first place in any other part: a large number where there is none."""
+    codes, marks = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for own, part in zip(texts, part_of.tolist(), strict=True):
+        code = own[:-1].astype(np.int64) * size + own[1:]
+        mark = np.arange(len(code)) | part << 32
+        if blocks > 1:
+            ours = code % blocks == block
+            code, mark = code[ours], mark[ours]
+        codes.append(code)
+        marks.append(mark)
+    _, name = np.unique(np.concatenate(codes), return_inverse=True)
+    # By name, part and place in one number; then by name and place, of the first in each part.
+    packed = np.sort(name.astype(np.int64) << 40 | np.concatenate(marks))
+    packed = packed[_changes(packed >> 32)]
+    packed = np.sort(packed >> 40 << 40 | (packed & 0xFFFFFFFF) << 8 | packed >> 32 & 0xFF)
+    starts = np.flatnonzero(_changes(packed >> 40))
+    place = packed >> 8 & 0xFFFFFFFF
+    second = np.full(len(starts), 1 << 40, dtype=np.int64)
+    several = np.diff(np.append(starts, len(packed))) > 1
+    second[several] = place[starts[several] + 1]
+    return packed[starts] & 0xFF, place[starts], second
+
+
+def _changes(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where a value is another than the one before."""
+    found = np.ones(len(values), dtype=np.bool_)
+    found[1:] = values[1:] != values[:-1]
+    return found
 
 
 def compression(texts: Sequence[str], length: int | None = None) -> float | None:
@@ -136,7 +255,7 @@ def compression(texts: Sequence[str], length: int | None = None) -> float | None
     if len(some) < 2:
         return None
     cut = common_length(some) if length is None else length
-    most = _PRESSED // min(MOST, len(some._whole.texts))
+    most = _PRESSED // min(MOST, len(some._whole.forms))
     beginnings = sorted(some._whole.beginning(kept, cut)[:most] for kept in some._compared())
     joined = "\n".join(beginnings).encode(errors="replace")
     return len(joined) / len(zlib.compress(joined, 9)) if joined.strip() else None
@@ -164,49 +283,19 @@ def openings(texts: Sequence[str]) -> float | None:
     some = Texts.of(texts)
     if len(some) < 2:
         return None
-    return len({tuple(some._whole.units[kept][:3]) for kept in some._kept}) / len(some)
+    return len({some._whole.openings[kept] for kept in some._kept}) / len(some)
 
 
 def near_duplicates(texts: Sequence[str]) -> float | None:
-    """The share of pairs whose similarity is NEAR or more; of the first 200 texts and their first 1,000 units."""
+    """The share of pairs whose similarity is 0.9 or more; of the first 200 texts and their first 1,000 units, and of
+    fewer texts (25 or more) where so many of them are about that similar that comparing all would take too long."""
     some = Texts.of(texts)
     if len(some) < 2:
         return None
-    places = some._compared()
+    near = some._whole.near
+    places = [kept for kept in some._kept if kept < len(near)]
     pairs = len(places) * (len(places) - 1)
-    return float(np.count_nonzero(some._whole.near[np.ix_(places, places)])) / pairs
-
-
-def repetition(text: str, n: int = 4) -> float | None:
-    """The share of n-grams of units that came before in this text: seq-rep-n of Welleck et al. 1908.04319.
-
-    Catches loops. None for fewer than n units.
-    """
-    own = units(text)
-    grams = len(own) - n + 1
-    return 1 - len({tuple(own[i : i + n]) for i in range(grams)}) / grams if grams > 0 else None
-
-
-def drift(text: str, prompt: str) -> float | None:
-    """The share of a text's letters in scripts that the prompt has no letter of; None where one has no letters.
-
-    A description, not a fault: a prompt may ask for a translation.
-    """
-    known = {_script(letter) for letter in set(plain(prompt))} - {""}
-    letters = Counter(plain(text))
-    scripts = [(_script(letter), count) for letter, count in letters.items()]
-    total = sum(count for script, count in scripts if script)
-    if not known or not total:
-        return None
-    return sum(count for script, count in scripts if script and script not in known) / total
-
-
-def similarity(a: str, b: str) -> float:
-    """How alike two texts are, 0 to 1: twice their longest common subsequence of units over all their units.
-
-    The ratio of rapidfuzz and of Indel distance, on units. 1 for two texts without units. Of the first 20,000 units.
-    """
-    return _ratio(units(a)[:_LONGEST], units(b)[:_LONGEST])
+    return float(np.count_nonzero(near[np.ix_(places, places)])) / pairs if pairs else None
 
 
 def medoid(texts: Sequence[str]) -> int:
@@ -220,146 +309,3 @@ def medoid(texts: Sequence[str]) -> int:
     places = some._compared()
     nearness = some._whole.kernel[np.ix_(places, places)].sum(axis=1)
     return int(np.argmax(np.round(nearness, 9)))
-
-
-class _Whole:
-    """What is worked out of all texts of a set, each when it is first needed."""
-
-    def __init__(self, texts: tuple[str, ...]) -> None:
-        self.texts = texts
-        self._grams: dict[int, list[NDArray[np.intp]]] = {}
-        self._ends: dict[tuple[int, int], str] = {}
-
-    @cached_property
-    def units(self) -> list[list[str]]:
-        return [units(text) for text in self.texts]
-
-    def grams(self, n: int) -> list[NDArray[np.intp]]:
-        """The n-grams of every text in order, as numbers that stand for them throughout the set."""
-        if n not in self._grams:
-            known: dict[tuple[str, ...], int] = {}
-            self._grams[n] = [
-                np.array([known.setdefault(gram, len(known)) for gram in _windows(own, n)], dtype=np.intp)
-                for own in self.units
-            ]
-        return self._grams[n]
-
-    def beginning(self, place: int, length: int) -> str:
-        """The first `length` units of a text, with what stands between them."""
-        if (place, length) not in self._ends:
-            text = plain(self.texts[place])
-            last = next(islice(_unit().finditer(text), length - 1, None), None) if length else None
-            self._ends[place, length] = text[: last.end()] if last else text if length else ""
-        return self._ends[place, length]
-
-    @cached_property
-    def kernel(self) -> NDArray[np.float64]:
-        """The cosine of which n-grams of characters occur in each two texts."""
-        forms = [" ".join(plain(text)[:_LONGEST].split()) for text in self.texts[:MOST]]
-        sizes = _sizes(forms)
-        return _cosines([_shingles(form, sizes) for form in forms])
-
-    @cached_property
-    def near(self) -> NDArray[np.bool_]:
-        """Which two different texts are near-duplicates."""
-        return _near([own[:_COMPARED] for own in self.units[:MOST]])
-
-
-def _windows(own: Sequence[str], n: int) -> Iterable[tuple[str, ...]]:
-    return zip(*(own[start:] for start in range(n)), strict=False)
-
-
-def _sizes(forms: Sequence[str]) -> range:
-    """Which n-grams suit a set: one choice for all its texts, or the kernel would compare unlike things."""
-    letters = han = 0
-    pattern = re.compile(f"[{_HAN}]")
-    for form in forms:
-        letters += sum(map(str.isalpha, form))
-        han += len(pattern.findall(form))
-    return UNSPACED if 2 * han > letters else SPACED
-
-
-def _shingles(form: str, sizes: range) -> NDArray[np.uint64]:
-    """The n-grams of a text, each once, as 64-bit hashes. A text that is too short for any is its own only one."""
-    codes = np.frombuffer(form.encode("utf-32-le", errors="surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    if len(codes) < sizes.start:
-        return np.array([zlib.crc32(form.encode(errors="surrogatepass"))], dtype=np.uint64)
-    rolled = np.zeros(len(codes), dtype=np.uint64)
-    found = []
-    for size in range(1, min(sizes.stop, len(codes) + 1)):
-        # Numbers wrap at 64 bits, which is what a hash wants; the multiplier is the golden ratio's, made odd.
-        rolled = (rolled[: len(codes) - size + 1] + codes[size - 1 :] + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        rolled ^= rolled >> np.uint64(29)
-        if size in sizes:
-            found.append(rolled)
-    return np.unique(np.concatenate(found))
-
-
-def _cosines(shingles: Sequence[NDArray[np.uint64]]) -> NDArray[np.float64]:
-    sizes = np.array([len(own) for own in shingles], dtype=np.float64)
-    owner = np.repeat(np.arange(len(shingles)), [len(own) for own in shingles])
-    _, column, times = np.unique(np.concatenate(shingles), return_inverse=True, return_counts=True)
-    shared = times > 1  # what only one text has adds nothing off the diagonal
-    renumbered = np.cumsum(shared) - 1
-    owner, column = owner[shared[column]], renumbered[column[shared[column]]]
-    order = np.argsort(column, kind="stable")
-    owner, column = owner[order], column[order]
-    common = np.zeros((len(shingles), len(shingles)))
-    for start in range(0, int(shared.sum()), _COLUMNS):
-        first, last = np.searchsorted(column, [start, start + _COLUMNS])
-        block = np.zeros((len(shingles), _COLUMNS), dtype=np.float32)
-        block[owner[first:last], column[first:last] - start] = 1
-        common += block @ block.T
-    np.fill_diagonal(common, sizes)
-    return common / np.sqrt(np.outer(sizes, sizes))
-
-
-def _near(texts: Sequence[list[str]]) -> NDArray[np.bool_]:
-    near = np.zeros((len(texts), len(texts)), dtype=np.bool_)
-    lengths = np.array([len(own) for own in texts])
-    bags = np.zeros((len(texts), _BAGS), dtype=np.int32)
-    numbers: dict[str, int] = {}
-    for place, own in enumerate(texts):
-        np.add.at(bags[place], [numbers.setdefault(unit, len(numbers)) % _BAGS for unit in own], 1)
-    forms = [tuple(own) for own in texts]
-    for place in range(len(texts) - 1):
-        # A common subsequence is no longer than what the two have in common in any order.
-        bound = 2 * np.minimum(bags[place], bags[place + 1 :]).sum(axis=1)
-        possible = bound >= NEAR * (lengths[place] + lengths[place + 1 :])
-        for other in (place + 1 + np.flatnonzero(possible)).tolist():
-            alike = forms[place] == forms[other] or _ratio(texts[place], texts[other]) >= NEAR
-            near[place, other] = near[other, place] = alike
-    return near
-
-
-def _ratio(a: Sequence[str], b: Sequence[str]) -> float:
-    total = len(a) + len(b)
-    return 2 * _common(a, b) / total if total else 1.0
-
-
-def _common(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the longest common subsequence, by bits of a long number (Hyyrö 2004)."""
-    start, shorter = 0, min(len(a), len(b))
-    while start < shorter and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and a[-1 - end] == b[-1 - end]:
-        end += 1
-    a, b = a[start : len(a) - end], b[start : len(b) - end]
-    places: dict[str, int] = {}
-    for place, unit in enumerate(a):
-        places[unit] = places.get(unit, 0) | 1 << place
-    full = state = (1 << len(a)) - 1
-    for unit in b:
-        hit = state & places.get(unit, 0)
-        state = (state + hit) | (state - hit)
-    return start + end + len(a) - (state & full).bit_count()
-
-
-@lru_cache(maxsize=16_384)
-def _script(letter: str) -> str:
-    """The script of a letter as Unicode's name for it begins; empty for what is no letter. The two kana are one."""
-    if not letter.isalpha():
-        return ""
-    name = unicodedata.name(letter, "").split(" ")[0].split("-")[0]
-    return "KANA" if name in ("HIRAGANA", "KATAKANA") else name

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from promptlab.analysis import Sample
 from promptlab.analysis.decoding import Gap, gap, surprisal
 from promptlab.analysis.effect import sketch
-from promptlab.analysis.text import drift, repetition, units
+from promptlab.analysis.unit import Text, drift, repetition
 from promptlab.extract import extract
 
 ANSWERED = ("done", "incomplete")
-ENDED = (*ANSWERED, "failed", "cancelled")
+_LABEL = 64  # characters of an extracted answer that are kept
 
 # Signs of a text that fell apart, set so that ordinary prose and code show none (measured with SmolLM2-135M at
 # temperatures 0 to 2: up to 1 no text did, at 2 five in six do, and by surprisal all).
@@ -57,25 +58,30 @@ class Trait:
         return self.state in ANSWERED
 
 
-def trait(sample: Sample, prompt: str, how: str, expected: str | None) -> Trait:
-    """A sample's trait. `how` is the way in which answers are extracted, `expected` the right one where it is known.
+def trait(sample: Sample, text: Text | None, prompt: str, how: str, expected: str | None) -> Trait:
+    """A sample's trait. `text` is its answer, None where there is none; `how` is the way in which answers are
+    extracted, `expected` the right one where it is known.
 
     A cut answer has no label: what was extracted from half a text is no vote."""
     ended = sample.state in ANSWERED
-    text = sample.answer if ended else ""
-    label = extract(text, how) if text and sample.state == "done" else None
+    label = extract(text.text, how) if text and sample.state == "done" else None
     scales = _scales(sample, text, prompt) if ended else {}
     scored = gap(sample.tokens) if text else None
-    right = extract(expected, how) if expected is not None else None
+    right = _expected(expected, how) if expected is not None else None
     return Trait(
         sample.cell, sample.row, sample.state, sample.finish_reason,
-        _number(text) if text else None, label,
-        None if expected is None or not ended else label is not None and label == (right or expected.strip()),
+        _number(text.text) if text else None, _short(label),
+        None if right is None or not ended else label == right,
         _passed(sample) if ended else None,
         tuple((outcome.name, outcome.passed) for outcome in sample.outcomes if ended and outcome.passed is not None),
         scales, sample.estimated, (scored, len(sample.tokens)) if scored else None,
-        bool(text) and signs(text, scales), sketch(text) if text else None,
+        text is not None and signs(text.text, scales), sketch(text.text) if text else None,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _expected(expected: str, how: str) -> str:
+    return extract(expected, how) or expected.strip()
 
 
 def signs(text: str, scales: Mapping[str, float]) -> bool:
@@ -87,9 +93,9 @@ def signs(text: str, scales: Mapping[str, float]) -> bool:
     return scales.get("drift", 0) > BROKEN_DRIFT or odd > BROKEN_WORDS
 
 
-def _scales(sample: Sample, text: str, prompt: str) -> dict[str, float]:
+def _scales(sample: Sample, text: Text | None, prompt: str) -> dict[str, float]:
     found: dict[str, float | None] = {
-        "repetition": repetition(text), "drift": drift(text, prompt), "length": float(len(units(text))),
+        "repetition": repetition(text), "drift": drift(text, prompt), "length": float(len(text.units)),
         "surprisal": surprisal(sample.tokens), "speed": sample.rate,
     } if text else {}  # fmt: skip
     found |= {"answer_tokens": sample.answer_tokens, "thinking": sample.thinking_tokens,
@@ -102,6 +108,11 @@ def _passed(sample: Sample) -> bool | None:
     if False in told:
         return False
     return True if told and None not in told else None
+
+
+def _short(label: str | None) -> str | None:
+    """A label, or, where it is a long text, what stands for it."""
+    return label if label is None or len(label) <= _LABEL else f"{label[:_LABEL]} {_number(label):x}"
 
 
 def _number(text: str) -> int:

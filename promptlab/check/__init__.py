@@ -5,6 +5,7 @@ and only where the user allows them; nothing is fetched from anywhere."""
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 import warnings
@@ -57,15 +58,18 @@ class Outcome:
     note: str = ""
 
 
-def parse(text: str, folder: Path | None = None) -> Check:
+def parse(text: str, folder: Path | None = None, *, confined: bool = False) -> Check:
     """The check that is written as `KIND:WANT`. A schema's file is read, and a program's path taken, from `folder`
-    (the working directory without one). Raises UsageError with the nearest kind."""
+    (the working directory without one), and with `confined` a schema from nowhere else: a plan and a dataset are
+    texts that strangers share. Raises UsageError with the nearest kind."""
     kind, want = split(text)
     if kind == "schema":
         from promptlab.check import schema
 
         inline = want.lstrip().startswith("{")
-        return Check(kind, schema.load(want, folder or Path()), kind if inline else _named(kind, want))
+        return Check(
+            kind, schema.load(want, folder or Path(), confined=confined), kind if inline else _named(kind, want)
+        )
     if kind == "run":
         from promptlab.check import program
 
@@ -183,6 +187,8 @@ def carry_out(check: Check, answer: str, *, run: bool = False) -> Outcome:
         passed, note = None, "nested too deep to tell"
     except UsageError as error:  # a check out of the history of another version
         passed, note = None, error.message
+    except (ArithmeticError, ValueError, TypeError, MemoryError) as error:  # numbers of a thousand digits
+        passed, note = None, f"can't be told: {error}"
     return Outcome(check.name or check.kind, passed, _short(note, 200))
 
 
@@ -222,6 +228,10 @@ def _carried(check: Check, answer: str, *, run: bool) -> tuple[bool | None, str]
     return None, f"there is no kind '{check.kind}'"
 
 
+_COUNTS = re.compile(r"\{\d{0,9},?(\d{1,9})\}")
+_MOST_COUNTED = 100_000
+
+
 def plain(text: str) -> str:
     """A text for comparing: NFKC (full and half width are one), and white space as single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
@@ -229,9 +239,11 @@ def plain(text: str) -> str:
 
 def found_within(pattern: str, text: str) -> bool:
     """Whether a pattern is found in a text. Raises TimeoutError: a pattern can take for ever, and Python's own `re`
-    has no way to end that."""
+    has no way to end that; and UsageError for one whose counts multiply, which would fill the memory as it is read."""
     import regex
 
+    if math.prod(max(1, int(count)) for count in _COUNTS.findall(pattern)) > _MOST_COUNTED:
+        raise UsageError(f"the pattern '{_short(pattern)}' repeats too much", f"at most {_MOST_COUNTED:,} times in all")
     return regex.search(pattern, text, timeout=PATIENCE) is not None
 
 

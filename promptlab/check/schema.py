@@ -18,12 +18,15 @@ _OPENING = re.compile(r"[{\[]")
 _OPAQUE = ("const", "enum", "default", "examples")  # keywords whose values are no schemas
 
 
-def load(want: str, folder: Path) -> str:
-    """A schema as JSON text: `want` itself where it is one, or the file that it names. Raises UsageError."""
+def load(want: str, folder: Path, *, confined: bool = False) -> str:
+    """A schema as JSON text: `want` itself where it is one, or the file that it names, with `confined` only one below
+    `folder`. Raises UsageError."""
     if want.lstrip().startswith("{"):
         return read(want, "schema")
-    path = folder / Path(want).expanduser()
     try:
+        path = folder / Path(want).expanduser()
+        if confined and not path.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"the schema {want} is outside of {folder}", "put it beside the file that names it")
         with path.open("rb") as opened:
             raw = opened.read(LARGEST + 1)
         text = raw.decode("utf-8-sig")

@@ -17,13 +17,12 @@ from promptlab.cli.ready import Ready, Way, made_ready
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
 from promptlab.errors import LabError, StoreError, UsageError, nearest
-from promptlab.knowledge import Finding
 from promptlab.plan import Cell, Plan, Target
 from promptlab.prospect import neutral
 from promptlab.providers.registry import facts_of
 from promptlab.render.sanitise import clean_line
 from promptlab.request import Message, Request
-from promptlab.store import Audit, Store
+from promptlab.store import Audit
 
 FORMATS = ("text", "json")
 
@@ -83,16 +82,6 @@ def run_audits(
                 plain_http=reach.plain_http)  # fmt: skip
     with made_ready(plan, way, places, settings, quiet=quiet) as ready:
         return asyncio.run(_audit_all(ready, how, limits, quiet=quiet))
-
-
-def findings(store: Store, ready: Ready) -> tuple[Finding, ...]:
-    """What kept audits say of the parameters of a plan's targets, where nothing else is known of them."""
-    found: dict[tuple[str, str], tuple[Finding, ...]] = {}
-    for cell in ready.plan.cells:
-        facts = facts_of(ready.knowledge, ready.endpoints[cell.endpoint], cell.request.model)
-        if (key := (facts.endpoint, facts.model)) not in found:
-            found[key] = auditing.findings(store.audits(*key), facts)
-    return tuple(one for some in found.values() for one in some)
 
 
 async def _audit_all(ready: Ready, how: Auditing, limits: Limits, *, quiet: bool) -> tuple[list[Audited], int]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptlab import audit as auditing
 from promptlab.cli.audit import Auditing, lines, run_audits
+from promptlab.cli.output import notice
 from promptlab.cli.planning import Reach
-from promptlab.cli.ready import Way
+from promptlab.cli.ready import Way, known
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
-from promptlab.knowledge import Finding, Knowledge
+from promptlab.knowledge import Facts, Knowledge
 from promptlab.plan import Target
 from promptlab.prospect import Prospect
 from promptlab.providers.catalog import Endpoint
@@ -23,7 +23,8 @@ from promptlab.store import Store
 @dataclass(slots=True)
 class Auditor:
     """Told what the axes of a plan seem to be, gives what more is known: the findings of the history, of kept audits,
-    and of new ones. `wanted` is --audit (True), --no-audit (False), or None: then only what nobody knows is tested."""
+    and of new ones. `wanted` is --audit (True), --no-audit (False), or neither (None): then what nobody knows is
+    tested, once, unless the sweep is `capped`: a test nobody asked for must not eat the money."""
 
     reach: Reach
     wanted: bool | None
@@ -31,55 +32,63 @@ class Auditor:
     limits: Limits
     places: Places
     settings: Settings
+    capped: bool = False
     quiet: bool = False
 
     def __call__(
         self, targets: Sequence[Target], prospects: Sequence[Prospect], endpoints: Mapping[str, Endpoint]
     ) -> Knowledge | None:
-        known = self._known(targets, endpoints)
-        untested = self._untested(targets, prospects, endpoints, known)
+        models = [(endpoints[target.endpoint], target.model) for target in targets]
+        store = Store(self.places.database) if self.places.database.exists() else None
+        try:
+            found = known(store, self.settings.knowledge, models)
+            untested = self._untested(targets, prospects, endpoints, found, store)
+        finally:
+            if store is not None:
+                store.close()
         if not untested or self.way.dry_run:
-            return known
+            return found
         for target, knobs in untested:
-            found, _ = run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
-                                  reach=self.reach, quiet=self.quiet)  # fmt: skip
-            for one in found if not self.quiet else ():
-                print("promptlab: " + "\n".join(lines(one)), file=sys.stderr)
-        return self._known(targets, endpoints)
-
-    def _known(self, targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> Knowledge:
-        """The settings' knowledge under what was found out here."""
-        if not self.places.database.exists():
-            return self.settings.knowledge
+            self._say(f"{target.text}: first it is tested whether {' and '.join(knobs)} does anything there: 24 to 72 "
+                      "calls of one token each; --no-audit leaves it out")  # fmt: skip
+            for one in run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
+                                  reach=self.reach, quiet=self.quiet)[0]:  # fmt: skip
+                for line in lines(one):
+                    self._say(line.strip())
         store = Store(self.places.database)
         try:
-            known = Knowledge(findings=store.findings()).above(self.settings.knowledge)
-            audited: list[Finding] = []
-            for target in targets:
-                facts = facts_of(known, endpoints[target.endpoint], target.model)
-                audited += auditing.findings(store.audits(facts.endpoint, facts.model), facts)
+            return known(store, self.settings.knowledge, models)
         finally:
             store.close()
-        return Knowledge(findings=audited).above(known) if audited else known
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            notice(text)
 
     def _untested(
         self, targets: Sequence[Target], prospects: Sequence[Prospect], endpoints: Mapping[str, Endpoint],
-        known: Knowledge,
+        known: Knowledge, store: Store | None,
     ) -> list[tuple[Target, tuple[str, ...]]]:  # fmt: skip
-        """The knobs to test at each target."""
+        """The knobs to test at each target; what an earlier audit said is told."""
         if self.wanted is False:
             return []
         found = []
         for target in {one.text: one for one in targets}.values():
             facts = facts_of(known, endpoints[target.endpoint], target.model)
+            kept = {one.parameter: one for one in store.audits(facts.endpoint, facts.model)} if store else {}
             knobs = []
-            for one in prospects:
-                if one.target != target.text or one.axis not in auditing.ENDS:
+            for axis in dict.fromkeys(one.axis for one in prospects if one.target == target.text):
+                if axis not in auditing.ENDS:
                     continue
-                value = auditing.ENDS[one.axis][0]
-                is_unknown = facts.verdict(one.axis, {one.axis: value}).word == "unknown"
-                if self.wanted or (one.word == "unknown" and is_unknown):
-                    knobs.append(one.axis)
+                if axis in kept and not self.wanted:
+                    self._say(f"{target.text}: {axis} was audited on {kept[axis].date[:10]}: {kept[axis].word}; "
+                              "--audit asks again")  # fmt: skip
+                elif self.wanted or (not self.capped and self._is_unknown(facts, axis)):
+                    knobs.append(axis)
             if knobs:
-                found.append((target, tuple(dict.fromkeys(knobs))))
+                found.append((target, tuple(knobs)))
         return found
+
+    @staticmethod
+    def _is_unknown(facts: Facts, axis: str) -> bool:
+        return facts.verdict(axis, {axis: auditing.ENDS[axis][0]}).word == "unknown"

@@ -83,8 +83,8 @@ def sweep(
     from promptlab.cli.sweep import sweep, written
 
     asked = asking.asked(prompt, parameters, sending.params)
-    return sweep(written(asked, sweeping), asked, carrying.carrying(), showing.output(quiet=sending.quiet),
-                 sending.limits(), sending.way())  # fmt: skip
+    whole, output = written(asked, sweeping, carrying.extract), showing.output(quiet=sending.quiet)
+    return sweep(whole, asked, carrying.carrying(), output, sending.limits(), sending.way())
 
 
 @app.command()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from promptlab import config
@@ -22,7 +20,6 @@ from promptlab.errors import LabError, UsageError, nearest
 from promptlab.events import Cancelled
 from promptlab.params import Value
 from promptlab.plan import Cell, Run
-from promptlab.profile import find
 from promptlab.render import facts
 from promptlab.render.export import Given, Said, majority, maker, need_parquet, unfit, write, write_parquet
 from promptlab.render.record import Costing
@@ -49,7 +46,7 @@ def export(
     store = Store(places.database)
     try:
         found = store.run(run)
-        given = Given(found, _costing(found, places), _digest(found, places), thinking, bom, allow_run)
+        given = Given(found, _costing(found, places), thinking, bom, allow_run)
         tally = _Tally(thinking)
         if format == "parquet":
             assert target is not None
@@ -108,7 +105,7 @@ def _html(store: Store, given: Given, extract: str) -> Iterator[str]:
     if not given.thinking:
         shown = (replace(one, thinking="") for one in shown)
     head = {"prompt": plan.prompt, "run": f"{run.id}, {run.created}", "profile": plan.profile or "",
-            "profile sha256": given.profile_sha256 or "",
+            "profile sha256": plan.profiles.get(plan.profile or "", ""),
             "targets": ", ".join(dict.fromkeys(cell.target for cell in plan.cells))}  # fmt: skip
     return report(reading, shown, {name: text for name, text in head.items() if text})
 
@@ -178,17 +175,6 @@ def _costing(run: Run, places: Places) -> Costing:
     with suppress(UsageError):
         return costing(endpoints_of(run.plan, config.settings(places)))
     return costing({})
-
-
-def _digest(run: Run, places: Places) -> str | None:
-    """The hash of the profile's file, where it has not been written to since the run: the history keeps its name."""
-    if run.plan.profile is None:
-        return None
-    with suppress(LabError, OSError, ValueError):
-        file = find(run.plan.profile, places.profiles)
-        if file.stat().st_mtime <= datetime.fromisoformat(run.created).timestamp():
-            return hashlib.sha256(file.read_bytes()).hexdigest()
-    return None
 
 
 # -- where it goes ---------------------------------------------------------------------------------------------------

@@ -56,19 +56,24 @@ def price_lines(found: Estimate) -> Iterator[str]:
         yield f"no price is known for {', '.join(map(clean_line, found.unpriced))}: --max-cost can't count it"
 
 
-def confirmed(found: Estimate, above: float, *, yes: bool, quiet: bool) -> bool:
-    """Whether to go on: asked on a terminal where it may cost more than `above`, or nobody knows how much. Raises
-    UsageError where it must be asked and nobody is there."""
-    low, high = found.usd
-    paid = [share for share in found.shares if not share.local]
-    if yes or not paid or (high is not None and high <= above and not found.unpriced):
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        if low > above:
-            raise UsageError(f"this would cost more than ${above:g} (confirm_above), and nobody can be asked",
-                             "--yes, or --max-cost")  # fmt: skip
-        return True
-    return agreed("Send it?", usual=False)
+def must_ask(found: Estimate, above: float, cap: float | None) -> bool:
+    """Whether somebody must agree: it may cost more than `above`, or nobody knows how much; and no cap is below it."""
+    high = found.usd[1]
+    paid = any(not share.local for share in found.shares)
+    if not paid or (high is not None and high <= above and not found.unpriced):
+        return False
+    return cap is None or cap > above or bool(found.unpriced)
+
+
+def confirmed(found: Estimate, above: float) -> bool:
+    """Whether whoever sits at the terminal agrees. Where nobody does, what nobody can know goes on, and what is known
+    to cost more raises UsageError."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return agreed("send it?", usual=False)
+    if found.usd[0] > above:
+        raise UsageError(f"this would cost more than ${above:g} (confirm_above), and nobody can be asked",
+                         "--yes, or a --max-cost below it")  # fmt: skip
+    return True
 
 
 def _few() -> int:

@@ -138,4 +138,8 @@ def rerun(id: int | None, output: Output, limits: Limits, way: Way, mode: str | 
         store.close()
     if mode is not None:
         plan = replace(plan, mode=check_mode(mode))
+    if plan.sweep is not None:
+        from promptlab.cli import sweep
+
+        return sweep.rerun(plan, output, limits, way, places, config.settings(places))
     return carry_out(plan, output, limits, way, places, config.settings(places))

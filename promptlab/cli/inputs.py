@@ -35,6 +35,14 @@ def stdin_text() -> str:
     return _text(raw, "stdin")
 
 
+def path_of(name: str) -> Path:
+    """A path as it is typed. Raises UsageError where it begins with the home of nobody."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{name} can't be read: {error}", "check the path") from None
+
+
 def file_text(name: str) -> str:
     """A text file's content. Raises UsageError for what is no readable text."""
     try:

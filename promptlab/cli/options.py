@@ -176,8 +176,9 @@ class Carrying(NamedTuple):
                         ] = None  # fmt: skip
     until_decided: Annotated[bool, typer.Option("--until-decided", help="Skip the repeats of a point whose majority "
                              "can't change.")] = False  # fmt: skip
-    extract: Annotated[str, typer.Option("--extract", metavar="HOW", help="How an answer is taken out of a text: auto, "
-                       "boxed, number, option, json:FIELD, re:PATTERN, text.")] = "auto"  # fmt: skip
+    extract: Annotated[str | None, typer.Option("--extract", metavar="HOW", show_default=False,
+                       help="How an answer is taken out of a text: auto, boxed, number, option, json:FIELD, "
+                       "re:PATTERN, text.")] = None  # fmt: skip
     fail_under: Annotated[float | None, typer.Option("--fail-under", min=0, max=1, metavar="SHARE", show_default=False,
                           help="Exit with 100 where fewer answers pass their checks.")] = None  # fmt: skip
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", show_default=False,

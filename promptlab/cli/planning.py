@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from promptlab import config
@@ -71,12 +73,23 @@ def make_plan(asked: Asked, places: config.Places, settings: Settings) -> Plan:
         defaults=profile.parameters if profile else None, mode=mode, plain_http=asked.plain_http, checks=checks,
         own=lambda target: schema_for(profile, forms.facts(target)),
     )  # fmt: skip
-    return with_prompt(plan)
+    plan = replace(plan, profiles=hashes({profile.name: profile}) if profile else {})
+    return with_prompt(plan, filled)
 
 
-def with_prompt(plan: Plan) -> Plan:
-    """A plan that has a prompt to be known by: where none was typed, what its first cell says."""
-    return plan if plan.prompt else replace(plan, prompt=plan.cells[0].request.messages[-1].text)
+def with_prompt(plan: Plan, filled: Filled) -> Plan:
+    """A plan that has a prompt to be known by: where none was typed, the profile's goal, or its first cell's."""
+    told = filled.parts.get("goal") or plan.cells[0].request.messages[-1].text
+    return plan if plan.prompt else replace(plan, prompt=told)
+
+
+def hashes(profiles: Mapping[str, Profile]) -> dict[str, str]:
+    """The SHA-256 of each profile's file as it is now, in hexadecimal; one that is gone by now has none."""
+    found = {}
+    for name, profile in profiles.items():
+        with suppress(OSError):
+            found[name] = hashlib.sha256(profile.path.read_bytes()).hexdigest()
+    return found
 
 
 def _variables(asked: Asked, profile: Profile | None) -> dict[str, str]:
@@ -186,7 +199,7 @@ def _target(text: str, base_url: str | None) -> Target:
     """A target; with --base-url a bare model name is enough, and without one it is looked for among those here."""
     check_argument(text, "the target")
     name, sign, query = text.partition("?")
-    if base_url and "/" not in name:
+    if base_url and "/" not in name and name != LOCAL and not name.startswith(f"{LOCAL}:"):
         return parse_target(f"custom/{text}")
     if "/" in name or name == LOCAL or name.startswith(f"{LOCAL}:") or not name.strip() or re.search(r"\s", name):
         return parse_target(text)

@@ -29,8 +29,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def line(tracking: Tracking) -> str:
-    """One line on the whole run."""
+def line(tracking: Tracking, *, over: bool = False) -> str:
+    """One line on the whole run; `over` where no more comes."""
     parts = [f"{tracking.ended} of {tracking.total} cells"]
     counts = {name: tracking.count(name) for name in ("running", "failed", "cut", "cancelled")}
     parts += [f"{count} {name}" for name, count in counts.items() if count]
@@ -42,7 +42,11 @@ def line(tracking: Tracking) -> str:
         parts.append(f"${tracking.usd:.4f}" + (" and what has no price" if tracking.unpriced else ""))
     elif tracking.unpriced:
         parts.append("cost unknown")
-    if tracking.ended < tracking.total:
+    if tracking.cached:
+        parts.append(f"{tracking.cached} from the cache")
+    if tracking.skipped:
+        parts.append(f"{tracking.skipped} not needed or given up")
+    if not over and tracking.ended < tracking.total:
         rest = tracking.rest()
         parts.append(f"about {duration(rest)} left" if rest is not None else "")
     return " · ".join(filter(None, parts))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from promptlab import config
+from promptlab import audit, config
 from promptlab.cli.planning import endpoints_of
 from promptlab.cli.requests import Outgoing
 from promptlab.config import Settings
@@ -96,7 +96,8 @@ def made_ready(plan: Plan, way: Way, places: config.Places, settings: Settings, 
     keeps = way.save and not way.dry_run
     store = _store(places, keeps=keeps)
     try:
-        knowledge = Knowledge(findings=store.findings() if store else ()).above(settings.knowledge)
+        asked = {(cell.endpoint, cell.request.model) for cell in plan.cells}
+        knowledge = known(store, settings.knowledge, [(endpoints[name], model) for name, model in asked])
         chain = config.keys(places, way.env_file)
         registry = Registry(
             endpoints, lambda model: files[model], secrets=lambda names: _secret(chain, names), knowledge=knowledge,
@@ -107,6 +108,18 @@ def made_ready(plan: Plan, way: Way, places: config.Places, settings: Settings, 
     finally:
         if store is not None:
             store.close()
+
+
+def known(store: Store | None, shipped: Knowledge, models: Iterable[tuple[Endpoint, str]]) -> Knowledge:
+    """What is known, under what was found out here: refusals, and audits of these models."""
+    if store is None:
+        return shipped
+    found = Knowledge(findings=store.findings()).above(shipped)
+    audited: list[Finding] = []
+    for endpoint, model in models:
+        facts = facts_of(found, endpoint, model)
+        audited += audit.findings(store.audits(facts.endpoint, facts.model), facts)
+    return Knowledge(findings=audited).above(found) if audited else found
 
 
 def _store(places: config.Places, *, keeps: bool) -> Store | None:

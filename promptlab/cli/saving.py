@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlab.axis import parse_options, split_option
-from promptlab.cli.inputs import check_argument, objects_read
+from promptlab.cli.inputs import check_argument, objects_read, path_of
 from promptlab.cli.keep import check, check_name, free, own_folder, put, say
 from promptlab.config import Places
 from promptlab.errors import UsageError, nearest
@@ -41,7 +41,7 @@ def save(name: str, asked: Asked, places: Places, force: bool, *, quiet: bool = 
     if base is not None and base.files and base.path.parent.resolve() != folder.resolve():
         notes.append(f"the files of context of {base.name} ({', '.join(base.files)}) are looked for beside this one")
     if asked.files:
-        paths = [Path(one).expanduser().resolve() for one in asked.files]
+        paths = [path_of(one).resolve() for one in asked.files]
         below = [one.is_relative_to(folder.resolve()) for one in paths]
         found["context"] = {"files": [_pattern(one, folder) for one in paths]}
         if not all(below):

@@ -1,23 +1,21 @@
-"""`promptlab sweep` and `stable`: looked at and priced before anything is sent, shown on the way, read at the end."""
+"""`promptlab sweep`: looked at and priced before anything is sent, shown on the way, read at the end."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
+import re
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab import config
+from promptlab import config, metrics
 from promptlab import sweep as sweeps
-from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED, UNDER
+from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED, UNDER, inputs
 from promptlab.cli.auditor import Auditor
-from promptlab.cli.forecast import axis_lines, confirmed, forecast, price_lines
+from promptlab.cli.forecast import axis_lines, confirmed, forecast, must_ask, price_lines
 from promptlab.cli.outcome import Wanted, show_outcome
 from promptlab.cli.output import Output, notice, tick
 from promptlab.cli.planning import Asked, Reach
@@ -26,10 +24,10 @@ from promptlab.cli.ready import Ready, Way, costing, made_ready
 from promptlab.cli.requests import print_requests
 from promptlab.cli.sweeping import SweepAsked, make_sweep, make_sweep_plan
 from promptlab.cli.tracking import Caps, Tracking
+from promptlab.cli.watching import Decider, Interrupts, Watch, on_interrupt
 from promptlab.config import Places, Settings
 from promptlab.engine import Engine, Limits
 from promptlab.errors import UsageError, nearest
-from promptlab.events import Cancelled, Ending, Failed, Finished, Stamped
 from promptlab.extract import check_how
 from promptlab.plan import Plan, Run
 from promptlab.store import FLUSH, Recorder, Store
@@ -38,8 +36,6 @@ from promptlab.sweep import Seeds, Sweep
 if TYPE_CHECKING:
     from promptlab.cli.options import Sweeping
 
-_HOPELESS = ("auth", "no_credit", "model_missing", "connection_refused", "not_an_api")
-_ENOUGH = 3  # such failures, with nothing else before them
 LAST = "last"  # --resume without a number
 
 
@@ -58,12 +54,12 @@ class Carrying:
     wanted: Wanted = field(default_factory=Wanted)
 
 
-def written(asked: Asked, sweeping: Sweeping) -> Sweep:
+def written(asked: Asked, sweeping: Sweeping, extract: str | None = None) -> Sweep:
     """The sweep behind the arguments: what a plan file says, with what was typed in its place. Raises UsageError."""
     base = None
     given = asked.prompt or ""
-    if given.endswith((".yaml", ".yml")) and "\n" not in given:
-        base, asked = sweeps.load(Path(given).expanduser(), anywhere=asked.allow_files), replace(asked, prompt=None)
+    if given.endswith((".yaml", ".yml")) and not re.search(r"\s", given):
+        base, asked = sweeps.load(inputs.path_of(given), anywhere=asked.allow_files), replace(asked, prompt=None)
     seeds, seed = _how_seeded(sweeping.seeds), None
     if seeds is not None:  # --seed is then where the seeds begin, and no parameter of its own
         begins = [text for name, text in asked.parameters if name == "seed"]
@@ -73,7 +69,7 @@ def written(asked: Asked, sweeping: Sweeping) -> Sweep:
         seed = int(begins[0]) if begins else None
     more = SweepAsked(
         tuple(sweeping.axis or ()), sweeping.zip, sweeping.repeat, seeds, seed, sweeping.dataset,
-        tuple(sweeping.check or ()), sweeping.keep_samplers, sweeping.max_cost, sweeping.max_tokens_total,
+        tuple(sweeping.check or ()), extract, sweeping.keep_samplers, sweeping.max_cost, sweeping.max_tokens_total,
         sweeps.parse_time(sweeping.max_time) if sweeping.max_time else None,
     )  # fmt: skip
     return make_sweep(asked, more, base)
@@ -90,16 +86,18 @@ def _how_seeded(word: str | None) -> Seeds | None:
 
 def sweep(written: Sweep, asked: Asked, carrying: Carrying, output: Output, limits: Limits, way: Way) -> int:
     """Carry out a sweep, or go on with one; the exit code says how it went."""
-    check_how(carrying.wanted.extract)
+    check_how(written.extract)
     with _places(way) as places:
         settings = config.settings(places)
         if carrying.write_plan is not None:
             _write_plan(written, carrying.write_plan)
         way = replace(way, save=True)  # where nothing is kept, it is kept in a folder that goes with the command
         if carrying.resume is not None or carrying.retry_errors:
-            return _go_on(_resumed(written, carrying, places), carrying, output, limits, way, places, settings)
+            run = _resumed(written, carrying, places)
+            return _go_on(run, written, carrying, output, limits, way, places, settings)
         reach = Reach(asked.base_url, asked.key_env, asked.plain_http)
-        auditor = Auditor(reach, carrying.audit, way, limits, places, settings, quiet=output.quiet)
+        capped = written.max_cost is not None or written.max_tokens_total is not None
+        auditor = Auditor(reach, carrying.audit, way, limits, places, settings, capped, output.quiet)
         plan = make_sweep_plan(
             written, places, settings, reach=reach, mode=asked.mode, cot=asked.cot, allow_files=asked.allow_files,
             scored=carrying.logprobs, learn=auditor,
@@ -128,27 +126,66 @@ def _write_plan(written: Sweep, file: Path) -> None:
         raise UsageError(f"{file} is there already", "another name for --write-plan") from None
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}", "check the path") from None
-    notice(f"the plan is in {file}")
+    notice(f"the plan is in {file}; --base-url, --key-env, --params and --cot are no part of it")
+    if written.dataset and not Path(written.dataset).resolve().is_relative_to(file.absolute().parent):
+        notice(f"its dataset lies outside of {file.absolute().parent}: --allow-files lets the plan read it there")
 
 
 # -- a new run ---------------------------------------------------------------------------------------------------------
 
 
+def rerun(plan: Plan, output: Output, limits: Limits, way: Way, places: Places, settings: Settings) -> int:
+    """Send a sweep of the past again, exactly as it was."""
+    with made_ready(plan, way, places, settings, quiet=output.quiet) as ready:
+        return _begin(ready, Carrying(), output, limits, way, settings)
+
+
 def _begin(ready: Ready, carrying: Carrying, output: Output, limits: Limits, way: Way, settings: Settings) -> int:
     ready.look_ahead(quiet=output.quiet)
-    found = forecast(ready)
+    plan = ready.plan
+    _check_gate(plan, carrying.wanted)
     if not output.quiet:
-        for said in (*axis_lines(ready.plan), *price_lines(found)):
+        for said in axis_lines(plan):
+            notice(said)
+    if not _agreed(ready, plan, carrying, output, way, settings):
+        return 0 if way.dry_run else 1
+    assert ready.store is not None
+    run, recorder = ready.store.begin(plan, ready.wire)
+    return _carried(ready, run, recorder, plan, _caps(plan.sweep), carrying, output, limits)
+
+
+def _agreed(ready: Ready, plan: Plan, carrying: Carrying, output: Output, way: Way, settings: Settings) -> bool:
+    """Whether the cells of `plan` are to be sent, once it is told what they take; a dry run prints them instead."""
+    found = forecast(replace(ready, plan=plan))
+    asks = must_ask(found, settings.confirm_above, plan.sweep.max_cost if plan.sweep else None)
+    if not output.quiet or (asks and not carrying.yes):
+        for said in price_lines(found):
             notice(said)
     if way.dry_run:
-        print_requests(ready.planned(), output.format)
-        return 0
-    if not confirmed(found, settings.confirm_above, yes=carrying.yes, quiet=output.quiet):
-        notice("nothing was sent")
-        return 1
-    assert ready.store is not None
-    run, recorder = ready.store.begin(ready.plan, ready.wire)
-    return asyncio.run(_carry(ready, run, recorder, ready.plan, carrying, output, limits))
+        print_requests(replace(ready, plan=plan).planned(), output.format)
+        return False
+    if not asks or carrying.yes or confirmed(found, settings.confirm_above):
+        return True
+    notice("nothing was sent")
+    return False
+
+
+def _check_gate(plan: Plan, wanted: Wanted) -> None:
+    """Raise UsageError for a gate that could not be judged once all is paid for."""
+    if wanted.fail_under is not None and not any(cell.checks for cell in plan.cells):
+        raise UsageError("--fail-under, and no answer is checked", "--check, or checks: in the profile")
+    if wanted.junit is not None and (wanted.junit.is_dir() or not wanted.junit.absolute().parent.is_dir()):
+        raise UsageError(f"{wanted.junit} can't be written: no such folder", "check the path of --junit")
+
+
+def _caps(of: Sweep | None, typed: Sweep | None = None) -> Caps:
+    """The caps of a sweep; what was typed beside --resume is above them."""
+    of, typed = of or Sweep(), typed or Sweep()
+    return Caps(
+        typed.max_cost if typed.max_cost is not None else of.max_cost,
+        typed.max_tokens_total if typed.max_tokens_total is not None else of.max_tokens_total,
+        typed.max_time if typed.max_time is not None else of.max_time,
+    )
 
 
 # -- going on with one -------------------------------------------------------------------------------------------------
@@ -156,25 +193,33 @@ def _begin(ready: Ready, carrying: Carrying, output: Output, limits: Limits, way
 
 def _resumed(written: Sweep, carrying: Carrying, places: Places) -> Run:
     """The run that --resume means. Raises UsageError and StoreError."""
+    asked = replace(written, max_cost=None, max_tokens_total=None, max_time=None)
     store = Store(places.database)
     try:
         if carrying.resume in (None, LAST):
-            by_plan = written != Sweep()
-            id = store.last_sweep(sweeps.digest(written) if by_plan else None)
+            by_plan = asked != Sweep()
+            id = store.last_sweep(sweeps.digest(asked) if by_plan else None)
             if id is None:
                 what = "no run of this plan is in the history" if by_plan else "there is no sweep to go on with"
                 raise UsageError(what, "promptlab runs lists what there is")
             return store.run(id)
         if not (carrying.resume or "").isdecimal():
             raise UsageError(f"--resume: '{carrying.resume}' is no run's number", "promptlab runs lists them")
-        return store.run(int(carrying.resume or 0))
+        run = store.run(int(carrying.resume or 0))
     finally:
         store.close()
+    if run.plan.sweep is None:
+        raise UsageError(f"run {run.id} is no sweep", f"promptlab rerun {run.id} sends it again")
+    if asked != Sweep() and sweeps.digest(asked) != sweeps.digest(run.plan.sweep):
+        raise UsageError(f"run {run.id} is of another sweep than the one that is typed",
+                         f"--resume {run.id} alone goes on with it; only its caps can be changed")  # fmt: skip
+    return run
 
 
 def _go_on(
-    run: Run, carrying: Carrying, output: Output, limits: Limits, way: Way, places: Places, settings: Settings
-) -> int:
+    run: Run, typed: Sweep, carrying: Carrying, output: Output, limits: Limits, way: Way, places: Places,
+    settings: Settings,
+) -> int:  # fmt: skip
     """Send what a run has not got yet."""
     assert run.id is not None
     with made_ready(run.plan, way, places, settings, quiet=output.quiet) as ready:
@@ -182,40 +227,64 @@ def _go_on(
         assert store is not None
         missing = set(store.unfinished(run.id, errors=carrying.retry_errors))
         left = replace(run.plan, cells=tuple(cell for cell in run.plan.cells if cell.index in missing))
+        _check_gate(run.plan, carrying.wanted)
         if not output.quiet:
             here, all = len(run.plan.cells) - len(left.cells), len(run.plan.cells)
-            said = f"run {run.id}: {here} of {all} cells are here, {len(left.cells)} are sent"
-            notice(said)
-        if way.dry_run:
-            print_requests(replace(ready, plan=left).planned(), output.format)
-            return 0
+            notice(f"run {run.id}: {here} of {all} cells are here, {len(left.cells)} are to be sent")
         if not left.cells:
             return _shown(ready, run, carrying, output)
-        found = forecast(replace(ready, plan=left))
-        if not confirmed(found, settings.confirm_above, yes=carrying.yes, quiet=output.quiet):
-            return 1
+        if not _agreed(ready, left, carrying, output, way, settings):
+            return 0 if way.dry_run else 1
         recorder = store.resume(run.id, sorted(missing), ready.wire)
-        return asyncio.run(_carry(ready, run, recorder, left, carrying, output, limits))
+        return _carried(ready, run, recorder, left, _caps(run.plan.sweep, typed), carrying, output, limits)
 
 
 # -- carrying it out ---------------------------------------------------------------------------------------------------
 
 
+def _carried(
+    ready: Ready, run: Run, recorder: Recorder, left: Plan, caps: Caps, carrying: Carrying, output: Output,
+    limits: Limits,
+) -> int:  # fmt: skip
+    """Send the cells of `left`, and show the whole run; the exit code says how it went."""
+    tracking = Tracking(left, costing(ready.endpoints), caps)
+    if caps.usd is not None or caps.tokens is not None:
+        _count_spent(ready, run, tracking)
+    state, code = asyncio.run(_carry(ready, run, recorder, left, tracking, carrying, output, limits))
+    # Out of the loop, whose signal handlers would make the reading of a large run deaf to Ctrl-C.
+    return code or _shown(ready, replace(run, state=state), carrying, output)
+
+
+def _count_spent(ready: Ready, run: Run, tracking: Tracking) -> None:
+    """What the run has cost before it is gone on with: a cap is one of the whole run."""
+    assert ready.store is not None and run.id is not None
+    tell = costing(ready.endpoints)
+    for cell, said in ready.store.samples(run.id):
+        if said.ending and said.cached is None:
+            counts = metrics.tokens(said)
+            tracking.spent_tokens += (counts.input or 0) + (counts.output or 0)
+            tracking.spent_usd += tell(cell, said).usd or 0.0
+
+
 async def _carry(
-    ready: Ready, run: Run, recorder: Recorder, left: Plan, carrying: Carrying, output: Output, limits: Limits
-) -> int:
-    """Send the cells of `left`, and read the whole run."""
-    assert ready.store is not None
-    of, store = run.plan.sweep or Sweep(), ready.store
-    tracking = Tracking(left, costing(ready.endpoints), Caps(of.max_cost, of.max_tokens_total, of.max_time))
+    ready: Ready, run: Run, recorder: Recorder, left: Plan, tracking: Tracking, carrying: Carrying, output: Output,
+    limits: Limits,
+) -> tuple[str, int]:  # fmt: skip
+    """How the run ended, and the exit code of its cells."""
+    store = ready.store
+    assert store is not None and run.id is not None
     engine = Engine(ready.providers, [], limits, adapt=run.plan.mode == "adapt")
     if carrying.cache:
         engine.replay = lambda cell: store.cached(cell, ready.wire(cell), before=run.id)
-    watch = _Watch(engine, tracking, left)
+    watch = Watch(engine, tracking, left, run.id)
     engine.sinks = [recorder, *ready.learner(), tracking, watch]
     if carrying.until_decided:
-        engine.sinks = [*engine.sinks, _Decider(engine, recorder, left, carrying.wanted.extract)]
-    interrupts = _on_interrupt(engine, tracking)
+        decider = Decider(engine, recorder, tracking, left, run.plan.sweep.extract if run.plan.sweep else "auto")
+        for cell, said in store.samples(run.id):
+            if said.state == "done":
+                decider.know(cell, said.answer)
+        engine.sinks = [*engine.sinks, decider]
+    interrupts = on_interrupt(engine, tracking, run.id)
     recorder.warn = notice
     state = "cancelled"
     with Progress(tracking, quiet=output.quiet, paint=not output.appends) as progress:
@@ -224,123 +293,18 @@ async def _carry(
                   asyncio.create_task(tick(0.5, watch.look))]  # fmt: skip
         try:
             await engine.run(left)
-            state = "cancelled" if interrupts.seen else "stopped" if watch.met else "done"
+            state = "cancelled" if interrupts.seen else "stopped" if watch.met or watch.given_up else "done"
         finally:
             for timer in timers:
                 timer.cancel()
             recorder.close(state)
             await ready.registry.aclose()
     if not output.quiet:
-        notice(f"run {run.id}: {line(tracking)}")
-        if carrying.cache:
-            said = f"{engine.progress().cached} of {len(left.cells)} answers are from the cache"
-            notice(said)
-    code = _shown(ready, replace(run, state=state), carrying, output)
-    return _code(tracking, watch, interrupts) or code
+        notice(f"run {run.id}: {line(tracking, over=True)}")
+    return state, _code(tracking, watch, interrupts)
 
 
-class _Watch:
-    """A sink, and a timer's call: begins no more cells once a cap is met, and none of a target that refuses all that it
-    is sent for a reason that the next cell would meet too (a wrong key, an empty account, an unknown model)."""
-
-    def __init__(self, engine: Engine, tracking: Tracking, plan: Plan) -> None:
-        self._engine, self._tracking = engine, tracking
-        self._cells = {cell.index: cell for cell in plan.cells}
-        self._hopeless: Counter[str] = Counter()
-        self.met: str | None = None
-        self.say: Callable[[str], None] = notice
-
-    def __call__(self, stamped: Stamped) -> None:
-        event = stamped.event
-        if isinstance(event, Ending):
-            self._count(self._cells[stamped.cell].target, event)
-            self.look()
-
-    def _count(self, target: str, event: Finished | Failed | Cancelled) -> None:
-        if not isinstance(event, Failed) or event.fault.kind not in _HOPELESS:
-            self._hopeless[target] = -sys.maxsize  # it answers, or fails in its own ways: no more is said of it
-            return
-        self._hopeless[target] += 1
-        if self._hopeless[target] == _ENOUGH:
-            left = self._engine.skip(index for index, cell in self._cells.items() if cell.target == target)
-            if left:
-                why = f"{target}: {event.fault.message}; {len(left)} of its cells are not sent; --resume sends them"
-                self.say(why)
-
-    def look(self) -> None:
-        if self.met is None and (why := self._tracking.met()) is not None:
-            self.met = why
-            self._engine.drain(why)
-            self.say(f"stopped by {why}; --resume goes on")
-
-
-class _Decider:
-    """A sink that spares the repeats of a point whose majority can't change any more."""
-
-    def __init__(self, engine: Engine, recorder: Recorder, plan: Plan, how: str) -> None:
-        self._engine, self._recorder, self._how = engine, recorder, how
-        self._cells = {cell.index: cell for cell in plan.cells}
-        self._left: dict[str, set[int]] = {}
-        self._answers: dict[int, list[str]] = {}
-        self._counts: dict[str, dict[str, int]] = {}
-        for cell in plan.cells:
-            self._left.setdefault(self._key(cell.index), set()).add(cell.index)
-
-    def _key(self, index: int) -> str:
-        cell = self._cells[index]
-        return repr((cell.target, cell.values, cell.row))
-
-    def __call__(self, stamped: Stamped) -> None:
-        from promptlab.analysis.agreement import decided
-        from promptlab.events import Answer, Finished, Started
-        from promptlab.extract import extract
-
-        number, _, event = stamped
-        if isinstance(event, Started):
-            self._answers[number] = []
-        elif isinstance(event, Answer):
-            self._answers.setdefault(number, []).append(event.text)
-        elif isinstance(event, Ending):
-            key = self._key(number)
-            left, counts = self._left[key], self._counts.setdefault(key, {})
-            left.discard(number)
-            text = "".join(self._answers.pop(number, []))
-            if isinstance(event, Finished) and (answer := extract(text, self._how)) is not None:
-                counts[answer] = counts.get(answer, 0) + 1
-            if left and counts and decided(counts, len(left)):
-                self._recorder.skip(self._engine.skip(left))
-                left.clear()
-
-
-@dataclass(slots=True)
-class _Interrupts:
-    seen: int = 0
-    say: Callable[[str], None] = notice
-
-
-def _on_interrupt(engine: Engine, tracking: Tracking) -> _Interrupts:
-    """Ctrl-C once: what runs ends, and no more begins. Twice: all stops. Both keep what came."""
-    found = _Interrupts()
-
-    def stop() -> None:
-        found.seen += 1
-        if found.seen == 1:
-            engine.drain("stopped by the user")
-            running = tracking.count("running")
-            said = f"{running} cells end, no more begin; Ctrl-C again stops them; --resume goes on"
-            found.say(said)
-        elif found.seen == 2:
-            engine.cancel(why="cancelled by the user")
-        else:
-            raise KeyboardInterrupt
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        with suppress(NotImplementedError, AttributeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stop)
-    return found
-
-
-def _code(tracking: Tracking, watch: _Watch, interrupts: _Interrupts) -> int:
+def _code(tracking: Tracking, watch: Watch, interrupts: Interrupts) -> int:
     if interrupts.seen:
         return CANCELLED
     if watch.met or tracking.timed_out:

@@ -10,8 +10,8 @@ from pathlib import Path
 from promptlab import check, config, dataset
 from promptlab.axis import check_zip, count, places, set_only, split_option
 from promptlab.check import Check
-from promptlab.cli.inputs import check_argument, file_text, objects_read, stdin_text
-from promptlab.cli.planning import Asked, Forms, Reach, check_mode, profile_checks, targets_of, with_prompt
+from promptlab.cli.inputs import check_argument, file_text, objects_read, path_of, stdin_text
+from promptlab.cli.planning import Asked, Forms, Reach, check_mode, hashes, profile_checks, targets_of, with_prompt
 from promptlab.config import Settings
 from promptlab.dataset import Dataset
 from promptlab.errors import UsageError, nearest
@@ -21,7 +21,7 @@ from promptlab.plan import Filling, Plan, Spot, Target, check_size, lay_out, var
 from promptlab.profile import Profile, find, read
 from promptlab.profile.compose import Filled, blanks, gather, prepare, schema_for
 from promptlab.profile.template import fill, names
-from promptlab.prospect import Look, Place, Prospect, look_ahead, neutral
+from promptlab.prospect import Look, Place, Prospect, look_ahead, neutral, void
 from promptlab.providers.catalog import Endpoint
 from promptlab.providers.registry import Registry
 from promptlab.request import LOCAL, Message, Request, Wire
@@ -44,6 +44,7 @@ class SweepAsked:
     seed: int | None = None
     dataset: str | None = None
     checks: Sequence[str] = ()
+    extract: str | None = None
     keep_samplers: bool = False
     max_cost: float | None = None
     max_tokens_total: int | None = None
@@ -61,14 +62,14 @@ def make_sweep(asked: Asked, more: SweepAsked, base: Sweep | None = None) -> Swe
         "targets": tuple(asked.models) or None, "system": check_argument(asked.system or "", "the system") or None,
         "zipped": tuple(part.strip() for part in more.zips.split(",")) if more.zips else None,
         "repeats": more.repeats, "seeds": more.seeds, "seed": more.seed,
-        "dataset": str(Path(more.dataset).expanduser().resolve()) if more.dataset else None,
-        "keep_samplers": more.keep_samplers or None, "max_cost": more.max_cost,
+        "dataset": str(path_of(more.dataset).resolve()) if more.dataset else None,
+        "extract": more.extract, "keep_samplers": more.keep_samplers or None, "max_cost": more.max_cost,
         "max_tokens_total": more.max_tokens_total, "max_time": more.max_time,
     }  # fmt: skip
     return replace(
         base, axes=tuple(axes.values()),
         variables=tuple((dict(base.variables) | dict(map(split_option, asked.variables))).items()),
-        files=(*base.files, *(str(Path(name).expanduser().resolve()) for name in asked.files)),
+        files=(*base.files, *(str(path_of(name).resolve()) for name in asked.files)),
         checks=(*base.checks, *map(check.parse, more.checks)),
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     ).check()  # fmt: skip
@@ -94,7 +95,7 @@ def make_sweep_plan(
     rows = len(texts.dataset.rows) if texts.dataset else None
     axes = [_axes_at(target, sweep, texts.profiles) for target in targets]
     check_size(sum(count(one.values, one.zipped) for one in axes) * (1 if rows is None else rows) * sweep.repeats)
-    varied = varying(one.values for one in axes)
+    varied = varying((target, one.values) for target, one in zip(targets, axes, strict=True))
 
     def look(known: Knowledge) -> tuple[list[Spot], list[Prospect]]:
         spots: list[Spot] = []
@@ -117,8 +118,10 @@ def make_sweep_plan(
     plan = Plan(
         cells, sweep.prompt, profile if len(texts.profiles) == 1 else None, reach.base_url, reach.key_env, checked,
         reach.plain_http, sweep, tuple(prospects), (*texts.notes(), *_seed_notes(sweep, spots)),
+        hashes({name or one.name: one for name, one in texts.profiles.items() if one is not None}),
+        void(prospects) if checked == "adapt" else {},
     )  # fmt: skip
-    return with_prompt(plan)
+    return with_prompt(plan, texts.at(spots[0].place, None if rows is None else 0)[0])
 
 
 def _filling(spot: Spot, row: int | None, texts: _Texts, forms: Forms) -> Filling:

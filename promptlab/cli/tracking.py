@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from promptlab.events import Cancelled, Ending, Failed, Finished, Retrying, Stamped, Started
@@ -65,6 +65,9 @@ class Tracking:
             self.parts.setdefault(cell.target, Part()).total += 1
         self.usd = 0.0
         self.tokens = 0
+        self.spent_usd, self.spent_tokens = 0.0, 0  # before, by the same run; a cap counts it
+        self.cached = 0
+        self.skipped = 0
         self.estimated = False  # some tokens are our own count
         self.unpriced = 0  # cells whose cost nobody knows
         self.priced = 0
@@ -101,6 +104,9 @@ class Tracking:
                 self.timed_out |= fault.kind == "timeout" and fault.status is None
             case Cancelled():
                 part.cancelled += 1
+        if said.cached is not None:  # nothing was sent
+            self.cached += 1
+            return
         counts = tokens(said)
         self.tokens += (counts.input or 0) + (counts.output or 0)
         self.estimated |= counts.estimated
@@ -110,6 +116,12 @@ class Tracking:
             self.priced += 1
         elif cost.reason in ("unknown price", "no token count"):
             self.unpriced += 1
+
+    def skip(self, indices: Iterable[int]) -> None:
+        """Cells that will not be sent."""
+        for index in indices:
+            self.parts[self._cells[index].target].total -= 1
+            self.skipped += 1
 
     @property
     def total(self) -> int:
@@ -138,10 +150,11 @@ class Tracking:
         """Why no more cells may begin: a cap that is met, or would be once what runs has ended as the others did."""
         caps, ended = self._caps, max(1, self.ended)
         running = self.count("running")
-        if caps.usd is not None and self.usd + running * self.usd / ended >= caps.usd:
-            return f"--max-cost {caps.usd:g}: ${self.usd:.4f} spent, {running} cells still run"
-        if caps.tokens is not None and self.tokens + running * self.tokens / ended >= caps.tokens:
-            return f"--max-tokens-total {caps.tokens}: {self.tokens} tokens used, {running} cells still run"
+        spent, used = self.spent_usd + self.usd, self.spent_tokens + self.tokens
+        if caps.usd is not None and spent + running * self.usd / ended >= caps.usd:
+            return f"--max-cost {caps.usd:g}: ${spent:.4f} spent, {running} cells still run"
+        if caps.tokens is not None and used + running * self.tokens / ended >= caps.tokens:
+            return f"--max-tokens-total {caps.tokens}: {used} tokens used, {running} cells still run"
         if caps.seconds is not None and self._clock() - self.began >= caps.seconds:
-            return f"--max-time {caps.seconds:g} s have passed, {running} cells still run"
+            return f"--max-time: {caps.seconds:g} s have passed, {running} cells still run"
         return None

@@ -26,6 +26,7 @@ _FOUND = re.compile(
     (?:\s?(?P<percent>%|percent\b|per\scent\b)|(?P<mille>\s?‰))?""",
     re.VERBOSE | re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _MIXED = re.compile(r"(?P<whole>\d{1,9}) (?P<above>\d{1,9})/(?P<below>\d{1,9})")
 
 _HAN_DIGITS = "零一二三四五六七八九"
@@ -66,11 +67,14 @@ _SMALL_FOUND = re.compile("|".join(re.escape(one) + (r"(?![A-Za-z])" if one[-1:]
 
 def flatten(text: str) -> str:
     """NFKC, with simple LaTeX written out: \\frac{1}{2} as 1/2, \\text{kg} as kg. What is not simple stays LaTeX."""
-    text = _NARROW.sub("", text)
-    # NFKC makes 2½ to 21⁄2 and 10³ to 103.
-    text = _VULGAR.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
-    text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]).replace("−", "-"), text)
-    text = unicodedata.normalize("NFKC", text)
+    if not text.isascii():
+        text = _NARROW.sub("", text)
+        # NFKC makes 2½ to 21⁄2 and 10³ to 103.
+        text = _VULGAR.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
+        text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]).replace("−", "-"), text)
+        text = unicodedata.normalize("NFKC", text)
+    elif "\\" not in text and "$$" not in text and "{,}" not in text:
+        return text
     if "\\" in text or "{,}" in text:
         text = _THIN.sub(lambda found: "," if found[0] == "{,}" else "", text)
         for _ in range(3):  # a fraction in \text{} in a fraction, no deeper
@@ -114,11 +118,26 @@ def every(text: str) -> Iterator[Fraction]:
 
 
 def _places(text: str) -> list[tuple[int, re.Match[str]]]:
+    if text.isascii():
+        return [(found.start(), found) for found in _written(text)]
     same = text.translate(_SAME)
     chinese = (
         found for found in _HAN_FOUND.finditer(same) if _is_meant(found["run"], same[found.end() : found.end() + 1])
     )
-    return sorted(((found.start(), found) for found in (*_FOUND.finditer(text), *chinese)), key=lambda one: one[0])
+    return sorted(((found.start(), found) for found in (*_written(text), *chinese)), key=lambda one: one[0])
+
+
+def _written(text: str) -> Iterator[re.Match[str]]:
+    """What `_FOUND.finditer` finds, looked for only where a digit is near: a number's first one is at most five
+    characters behind its beginning (`US$ .5`)."""
+    start = 0
+    for digit in _DIGIT.finditer(text):
+        for place in range(max(start, digit.start() - 5), digit.start() + 1):
+            start = place + 1
+            if found := _FOUND.match(text, place):
+                start = found.end()
+                yield found
+                break
 
 
 def _value_of(text: str, found: re.Match[str]) -> Fraction | None:

@@ -244,10 +244,12 @@ def unset(profile: Profile, given: Mapping[str, str]) -> list[str]:
 
 def _undeclared(profile: Profile) -> dict[str, list[str]]:
     """The names that texts use and nothing declares, with these texts."""
-    examples = [text for one in profile.examples for text in (one.input, one.output)]
+    texts = [("role", profile.role), ("goal", profile.goal), ("format", profile.format), ("context", profile.context),
+             ("prompt", profile.prompt), *(("rules", rule) for rule in profile.rules),
+             *(("steps", step) for step in profile.steps),
+             *(("examples", text) for one in profile.examples for text in (one.input, one.output))]  # fmt: skip
     found: dict[str, list[str]] = {}
-    for text in (profile.role, profile.goal, profile.format, profile.context, *profile.rules, *profile.steps, *examples,
-                 profile.prompt):  # fmt: skip
-        for name in sorted(names(text, str(profile.path)) - profile.variables.keys()):
+    for key, text in texts:
+        for name in sorted(names(text, f"{profile.path}: {key}") - profile.variables.keys()):
             found.setdefault(name, []).append(text)
     return found

@@ -36,12 +36,10 @@ _TAGS = re.compile(r"</?think>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What holds for all rows. `profile_sha256` is that of the profile's file, where it is known to be the one that
-    was used; `bom` writes a CSV as Excel wants it; `allow_run` lets checks start programs."""
+    """What holds for all rows. `bom` writes a CSV as Excel wants it; `allow_run` lets checks start programs."""
 
     run: Run
     costing: Costing
-    profile_sha256: str | None = None
     thinking: bool = True
     bom: bool = False
     allow_run: bool = False
@@ -75,7 +73,9 @@ def record(cell: Cell, said: Transcript, given: Given) -> dict[str, Any]:
     found = cell_object(cell, said, given.costing, allow_run=given.allow_run)
     if not given.thinking:
         found["thinking"] |= {"text": None, "opaque": []}
-    head = {"run": run.id, "created": run.created, "profile": plan.profile, "profile_sha256": given.profile_sha256,
+    profile = str(cell.values["profile"]) if cell.values.get("profile") else plan.profile
+    head = {"run": run.id, "created": run.created, "profile": profile,
+            "profile_sha256": plan.profiles.get(profile or ""),
             "values": dict(cell.values), "repeat": cell.repeat, "row": cell.row}  # fmt: skip
     return head | found | {"requested_model": cell.request.model or None, "attempts": said.attempts}
 
@@ -90,7 +90,8 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("endpoint", _TEXT, "endpoint"), ("model", _TEXT, "model"), ("requested_model", _TEXT, "requested_model"),
     ("repeat", _INT, "repeat"), ("row", _INT, "row"), ("values", _TEXT, "values"), ("state", _TEXT, "state"),
     ("finish_reason", _TEXT, "finish_reason"), ("complete", _BOOL, "complete"), ("error", _TEXT, "error"),
-    ("attempts", _INT, "attempts"), ("answer", _TEXT, "answer"), ("thinking", _TEXT, "thinking.text"),
+    ("attempts", _INT, "attempts"), ("cached_from_run", _INT, "cached"),
+    ("answer", _TEXT, "answer"), ("thinking", _TEXT, "thinking.text"),
     ("thinking_kind", _TEXT, "thinking.kind"), ("checks", _TEXT, "checks"), ("passed", _BOOL, "passed"),
     ("messages", _TEXT, "messages"), ("asked", _TEXT, "parameters.asked"), ("sent", _TEXT, "parameters.sent"),
     ("verdicts", _TEXT, "parameters.verdicts"), ("notes", _TEXT, "parameters.notes"),

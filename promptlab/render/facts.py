@@ -100,7 +100,7 @@ def parameters(
     lines: list[str] = []
     quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
     for name, value in asked.items():
-        word, told = verdicts.get(name, "unknown"), f"{name.removeprefix(BODY)} {_value(value)}"
+        word, told = verdicts.get(name, "unknown"), f"{clean_line(name.removeprefix(BODY))} {_value(value)}"
         if name in sent and _differs(value, sent[name]) and not (brief and isinstance(sent[name], dict)):
             told += f" → {_value(sent[name])}"
         note = f": {clean_line(notes[name])}" if notes.get(name) else ""
@@ -121,7 +121,8 @@ def parameter_lines(cell: Transcript, *, brief: bool = False) -> list[str]:
 
 def unheeded(cell: Transcript) -> list[str]:
     """The parameters that are known not to be honoured, in few words: `temperature ignored`."""
-    return [f"{name} {word}" for name, word in cell.verdicts.items() if word in ("ignored", "refused", "pinned")]
+    unheeded = ("ignored", "refused", "pinned")
+    return [f"{clean_line(name)} {word}" for name, word in cell.verdicts.items() if word in unheeded]
 
 
 def _value(value: Value) -> str:
@@ -152,6 +153,8 @@ def money(cost: Cost) -> str:
             return f"${cost.usd:.2g}" if cost.usd < 0.01 else f"${cost.usd:.4f}".rstrip("0")
         case "local":
             return "no price: local"
+        case "cached":
+            return "from the cache"
         case "unknown price":
             return "price unknown"
         case "no token count":

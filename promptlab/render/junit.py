@@ -27,26 +27,40 @@ class _Case:
     text: str = ""
 
 
+class Suites:
+    """The checks of a run as they are carried out, cell by cell; of an answer is kept only what a failure shows."""
+
+    def __init__(self) -> None:
+        self._suites: dict[str, list[_Case]] = {}
+
+    def add(self, cell: Cell, said: Transcript, outcomes: tuple[Outcome, ...]) -> None:
+        """A check that failed is a failure; one that could not be carried out is an error, as is a cell without an
+        answer; a program that nobody has allowed is skipped. A cell without checks is one case: whether it has
+        answered."""
+        self._suites.setdefault(cell.target, []).extend(_cases(cell, said, outcomes))
+
+    def pieces(self, name: str, created: str = "") -> Iterator[str]:
+        """The document, piece by piece; `name` names the run, `created` is ISO 8601."""
+        everything = [case for cases in self._suites.values() for case in cases]
+        yield '<?xml version="1.0" encoding="UTF-8"?>\n'
+        yield f"<testsuites name={_attribute(name)} {_counts(everything)}>\n"
+        for target, cases in self._suites.items():
+            when = f" timestamp={_attribute(created[:19])}" if created else ""
+            yield f"  <testsuite name={_attribute(target)} {_counts(cases)}{when}>\n"
+            for case in cases:
+                yield _written(target, case)
+            yield "  </testsuite>\n"
+        yield "</testsuites>\n"
+
+
 def junit(
     name: str, judged: Iterable[tuple[Cell, Transcript, tuple[Outcome, ...]]], created: str = ""
 ) -> Iterator[str]:
-    """The document, piece by piece; `name` names the run, `created` is ISO 8601.
-
-    A check that failed is a failure; one that could not be carried out is an error, as is a cell without an answer; a
-    program that nobody has allowed is skipped. A cell without checks is one case: whether it has answered."""
-    suites: dict[str, list[_Case]] = {}
-    for cell, said, outcomes in judged:
-        suites.setdefault(cell.target, []).extend(_cases(cell, said, outcomes))
-    everything = [case for cases in suites.values() for case in cases]
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f"<testsuites name={_attribute(name)} {_counts(everything)}>\n"
-    for target, cases in suites.items():
-        when = f" timestamp={_attribute(created[:19])}" if created else ""
-        yield f"  <testsuite name={_attribute(target)} {_counts(cases)}{when}>\n"
-        for case in cases:
-            yield _written(target, case)
-        yield "  </testsuite>\n"
-    yield "</testsuites>\n"
+    """The document of cells that are all at hand: see `Suites`."""
+    suites = Suites()
+    for each in judged:
+        suites.add(*each)
+    return suites.pieces(name, created)
 
 
 def _cases(cell: Cell, said: Transcript, outcomes: tuple[Outcome, ...]) -> Iterator[_Case]:

@@ -33,7 +33,7 @@ class _Rung:
 def ladder(reading: Reading, answer_of: Callable[[int], Sample], width: int, *, height: int = HEIGHT) -> Picture:
     """The ladder, at most `width` cells wide, each answer cut to `height` lines with word of how many more there are.
 
-    `answer_of` gives the sample of a cell by its number; each is asked for once, and one is held at a time."""
+    `answer_of` gives the sample of a cell by its number; it is asked once a point, for the answer that is shown."""
     together = groups(reading)
     rows: list[Row] = []
     if len(reading.axes) == 0:  # targets only: they are the rungs
@@ -72,35 +72,23 @@ def _across(number: int, width: int) -> int:
 def _rung(
     reading: Reading, group: Group, point: Point, answer_of: Callable[[int], Sample], cells: int, height: int
 ) -> _Rung:  # fmt: skip
-    shown, facts, troubles = "", "", ""
-    seen: set[int] = set()
-    rows: set[int | None] = set()
-    cut = 0
-    for number in point.cells:
-        sample = answer_of(number)
-        rows.add(sample.row)
-        if sample.answer:
-            seen.add(hash(sample.answer.strip()))
-        cut += sample.state == "incomplete"
-        if number == point.shown:
-            shown = sample.answer
-    facts = _facts(point, len(seen), len(rows))
-    troubles = " · ".join(f"{number} {word}" for number, word in ((point.failed, "failed"), (cut, "cut")) if number)
+    shown = answer_of(point.shown).answer if point.shown is not None else ""
+    troubles = " · ".join(f"{n} {word}" for n, word in ((point.failed, "failed"), (point.cut, "cut")) if n)
     lines = [part for line in _text(shown) for part in wrap_line(line, cells)] if shown else []
     more = count(len(lines) - height, "more line") if len(lines) > height else ""
     if len(shown) > _MOST_READ:
         more = f"over {more}" if more else "more"
-    return _Rung(step(reading, point, group.paired), facts, troubles, lines[:height], more)
+    return _Rung(step(reading, point, group.paired), _facts(point), troubles, lines[:height], more)
 
 
-def _facts(point: Point, distinct: int, rows: int) -> str:
+def _facts(point: Point) -> str:
     if not point.answered:
         return "no answer"
-    if rows > 1:  # answers to different prompts are distinct whatever the model does
-        return f"{count(point.answered, 'answer')} to {count(rows, 'prompt')}"
+    if point.rows > 1:  # answers to different prompts are distinct whatever the model does
+        return f"{count(point.answered, 'answer')} to {count(point.rows, 'prompt')}"
     if point.answered == 1:
         return "1 answer"
-    return f"{count(point.answered, 'answer')}, {distinct} distinct"
+    return f"{count(point.answered, 'answer')}, {point.distinct} distinct"
 
 
 def _text(answer: str) -> list[str]:

@@ -12,22 +12,26 @@ from itertools import pairwise
 
 from promptlab.analysis import Reading
 from promptlab.render.chart import Chart, Mark, Plane, Scale, Series, charts, plane
-from promptlab.render.group import axis_name
+from promptlab.render.group import axis_name, measure_name, of
 from promptlab.render.picture import COLOURS, Picture, Piece, Row, beside, row, stack
 from promptlab.render.wrap import fit, pad, width, wrap_line
 
 LEAST = 38  # cells of one plot
 MARKERS = "●■▲◆○□△◇"
-MOST = 6  # measures that are drawn unless more are asked for
+MOST = 6  # measures that are drawn unless others are asked for
+# Those that tell most, the most telling first: of each line the first one that there is.
+TELLING = (("passed", "correct", "check:"), ("distinct_2",), ("vendi",), ("surprisal",), ("gap",), ("repetition",),
+           ("majority", "answer_agreement", "agreement"), ("length",), ("thinking",))  # fmt: skip
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
 _BAR_LABEL = 16
 
 
 def plots(reading: Reading, width: int, height: int = 8, *, names: Sequence[str] | None = None) -> Picture:
-    """A plot for each of the first measures (or each of `names`), as many side by side as fit in `width` cells, each
-    `height` rows high within its axes; and the plane, where log probabilities are known."""
-    every = charts(reading, names)
-    drawn = every if names else every[:MOST]
+    """A plot for each of the measures that tell most (or of `names`), as many side by side as fit in `width` cells,
+    each `height` rows high within its axes; and the plane, where log probabilities are known. A measure that is the
+    same at every point is named, not drawn."""
+    flat = () if names else tuple(name for name in reading.measures if _flat(reading, name))
+    drawn = charts(reading, names or _telling([name for name in reading.measures if name not in flat]))
     most = max(1, min(len(drawn), (width + 3) // (LEAST + 3)))
     across = max(1, -(-len(drawn) // max(1, -(-len(drawn) // most))))
     cells = min(72, (width - 3 * (across - 1)) // across)
@@ -36,29 +40,50 @@ def plots(reading: Reading, width: int, height: int = 8, *, names: Sequence[str]
         Picture(tuple(beside(blocks[start : start + across], cells, "   ")))
         for start in range(0, len(blocks), across)
     ]  # fmt: skip
-    if drawn:
-        pictures.append(Picture(tuple(_legend(reading, drawn, every, width))))
+    if drawn or flat:
+        pictures.append(Picture(tuple(_legend(reading, drawn, flat, width, all_asked=bool(names)))))
     surface = None if names else plane(reading)
     if surface is not None:
         pictures.append(Picture(tuple(_plane(surface, min(width, 78), max(height, 12), width))))
     return stack(pictures)
 
 
-def _legend(reading: Reading, drawn: Sequence[Chart], every: Sequence[Chart], cells: int) -> list[Row]:
+def _flat(reading: Reading, name: str) -> bool:
+    """Whether a measure is the same at all points, two or more: a line that says nothing."""
+    values = [each.value for each in of(reading.points, name) if each is not None]
+    return len(values) > 1 and max(values) - min(values) <= 1e-9
+
+
+def _telling(names: Sequence[str]) -> list[str]:
+    """At most MOST of these measures, in their order: those that tell most, else the first ones."""
+    chosen = []
+    for alike in TELLING:
+        chosen += [name for one in alike for name in names if name == one or (one[-1] == ":" and one in name)][:1]
+    chosen = (chosen or list(names))[:MOST]
+    return [name for name in names if name in chosen]
+
+
+def _legend(
+    reading: Reading, drawn: Sequence[Chart], flat: Sequence[str], cells: int, *, all_asked: bool
+) -> list[Row]:  # fmt: skip
     rows: list[Row] = []
-    series = drawn[0].series
-    if len(series) > 1 and drawn[0].curve:  # bars name theirs
-        rows += [(Piece(_marker(each.number) + " ", _style(each.number)), Piece(fit(each.title, cells - 2)))
-                 for each in series]  # fmt: skip
-    if drawn[0].curve:
-        said = f"along {axis_name(next(iter(reading.axes)))}, with 95% intervals"
+    said = []
+    if drawn and drawn[0].curve:
+        if len(drawn[0].series) > 1:  # bars name theirs
+            rows += [(Piece(_marker(each.number) + " ", _style(each.number)), Piece(fit(each.title, cells - 2)))
+                     for each in drawn[0].series]  # fmt: skip
+        said.append(f"along {axis_name(next(iter(reading.axes)))}, with 95% intervals")
         if any(label == "ignored" for _, label in drawn[0].places):
-            said += "; ignored: it does nothing there, so there is no curve"
-    else:
-        said = "▓ and ░: the 95% interval, within the bar and beyond it"
-    if rest := every[len(drawn) :]:
-        said += f"; not drawn: {', '.join(chart.title for chart in rest)}"
-    return [*rows, *(row(line, "dim") for line in wrap_line(said, max(2, cells)))]
+            said.append("ignored: it does nothing there, so there is no curve")
+    elif drawn:
+        said.append("▓ and ░: the 95% interval, within the bar and beyond it")
+    titles = {chart.title for chart in drawn}
+    rest = [measure_name(name) for name in reading.measures if name not in flat and measure_name(name) not in titles]
+    if rest and not all_asked:
+        said.append(f"not drawn: {', '.join(rest)}")
+    if flat:
+        said.append(f"the same everywhere, so not drawn: {', '.join(map(measure_name, flat))}")
+    return [*rows, *(row(line, "dim") for line in wrap_line("; ".join(said), max(2, cells)))]
 
 
 def _marker(number: int) -> str:

@@ -43,6 +43,7 @@ def cell_object(cell: Cell, said: Transcript, costing: Costing, *, allow_run: bo
         "target": cell.target,
         "endpoint": cell.endpoint,
         "values": dict(cell.values), "repeat": cell.repeat, "row": cell.row,
+        "cached": said.cached,
         "model": said.served.model if said.served and said.served.model else cell.request.model or None,
         "parameters": {"asked": dict(cell.request.parameters), "sent": dict(said.sent),
                        "verdicts": dict(said.verdicts), "notes": dict(said.notes)},

@@ -78,11 +78,12 @@ class Store:
         created = now()
         with told(self.path, "free some space, or use --no-save"), writing(self._db):
             run = self._db.execute(
-                "INSERT INTO runs (created, prompt, profile, base_url, key_name, pid, mode, plain_http, sweep, digest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs (created, prompt, profile, base_url, key_name, pid, mode, plain_http, sweep, digest,"
+                " profiles, void) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (created, *map(to_text, (plan.prompt, plan.profile, plan.base_url, plan.key_name)), os.getpid(),
                  plan.mode, plan.plain_http,
-                 *((dump(plan.sweep), digest(plan.sweep)) if plan.sweep is not None else (None, None))),
+                 *((dump(plan.sweep), digest(plan.sweep)) if plan.sweep is not None else (None, None)),
+                 to_json(plan.profiles), to_json(plan.void)),
             ).lastrowid  # fmt: skip
             assert run is not None
             known: dict[bytes, int] = {}
@@ -169,7 +170,8 @@ class Store:
     def run(self, id: int | None = None) -> Run:
         """A run with its plan, the last one without `id`. Raises StoreError where there is none."""
         row = self._db.execute(
-            "SELECT id, created, state, pid, sweep, prompt, profile, base_url, key_name, mode, plain_http FROM runs"
+            "SELECT id, created, state, pid, sweep, prompt, profile, base_url, key_name, mode, plain_http,"
+            " profiles, void FROM runs"
             " WHERE id = coalesce(?, (SELECT max(id) FROM runs))",
             (id,),
         ).fetchone()
@@ -178,8 +180,10 @@ class Store:
             raise StoreError(what, "promptlab runs lists what there is")
         number, created, state, pid, sweep, *about = row
         cells = tuple(cell for _, cell in self._cells(number))
-        prompt, profile, base_url, key_name, mode, plain_http = about
-        plan = Plan(cells, prompt, profile, base_url, key_name, mode, bool(plain_http), load(sweep) if sweep else None)
+        prompt, profile, base_url, key_name, mode, plain_http, profiles, void = about
+        plan = Plan(cells, prompt, profile, base_url, key_name, mode, bool(plain_http), load(sweep) if sweep else None,
+                    profiles=json.loads(profiles),
+                    void={name: tuple(axes) for name, axes in json.loads(void).items()})  # fmt: skip
         return Run(number, created, plan, _alive(state, pid))
 
     def events(self, run: int) -> Iterator[Stamped]:
@@ -225,8 +229,8 @@ class Store:
             "SELECT cells.id, number, target, endpoint, model, parameters, varied, options, place, repeat, row,"
             " messages, messages.content, checks, contents.content FROM cells"
             " JOIN messages ON messages.id = cells.messages LEFT JOIN contents ON contents.id = cells.checks"
-            " WHERE run = ? AND number = coalesce(?, number) ORDER BY number",
-            (run, only),
+            " WHERE run = ?" + ("" if only is None else " AND number = ?") + " ORDER BY number",
+            (run,) if only is None else (run, only),
         )
         said: dict[int, tuple[Message, ...]] = {}
         checked: dict[int | None, tuple[Check, ...]] = {None: ()}

@@ -80,6 +80,8 @@ MIGRATIONS = (
     """
     ALTER TABLE runs ADD COLUMN sweep TEXT;
     ALTER TABLE runs ADD COLUMN digest TEXT;
+    ALTER TABLE runs ADD COLUMN profiles TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE runs ADD COLUMN void TEXT NOT NULL DEFAULT '{}';
     CREATE INDEX runs_by_digest ON runs (digest) WHERE digest IS NOT NULL;
     CREATE TABLE contents (
         id INTEGER PRIMARY KEY,

@@ -1,0 +1,70 @@
+"""The Textual application: one screen, its palette, and a terminal that is left as it was found."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from promptlab.tui.lab import Lab
+from promptlab.tui.screen import LabScreen, translate
+from promptlab.tui.text import Say
+
+_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "words", "layout", "zoom",
+             "thinking", "thinking_all", "mark", "copy", "copy_thinking")  # fmt: skip
+
+
+class LabApp(App[None]):
+    """`words` are what stands in the field of targets at first; `keymap` gives keys by the ids of bindings."""
+
+    CSS_PATH = "lab.tcss"
+    TITLE = "promptlab"
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "k_quit", id="app.quit", priority=True, show=True),
+    ]
+
+    def __init__(
+        self, lab: Lab, say: Say, words: str = "", *, enter_sends: bool = False, theme: str = "",
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._lab, self._say, self._wanted_theme, self._keys = lab, say, theme, dict(keymap or {})
+        self.lab_screen = LabScreen(lab, say, words, enter_sends=enter_sends)
+        translate(self, say)
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.lab_screen
+
+    def on_mount(self) -> None:
+        if self._wanted_theme in self.available_themes:
+            self.theme = self._wanted_theme
+        if self._keys:
+            self.set_keymap(self._keys)
+        self.theme_changed_signal.subscribe(self, lambda theme: self._lab.keep_theme(theme.name))
+        for name in ("SIGTERM", "SIGHUP"):
+            with suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
+        self.call_after_refresh(_settle)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Maximize", "Minimize", "Keys"):
+                yield command
+        if screen is self.lab_screen:
+            for name in _COMMANDS:
+                key, do = f"k_{name}", getattr(self.lab_screen, f"action_{name}")
+                yield SystemCommand(self._say(key), self._say.long(key), do)
+
+
+def _settle() -> None:
+    """What has been imported stays: collections of garbage need not look at it, and come seldom (30% of a frame)."""
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)

@@ -1,0 +1,309 @@
+"""All panes of a run on the screen: which stand where, which has the focus, and the rows that they make together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from promptlab.events import Stamped
+from promptlab.metrics import Cost
+from promptlab.plan import Run
+from promptlab.render.record import Costing
+from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit, pad, width
+from promptlab.tui import grid
+from promptlab.tui.grid import Rect
+from promptlab.tui.marked import Row, Span
+from promptlab.tui.pane import Pane, Shows
+from promptlab.tui.status import Field, fitted, money, title
+from promptlab.tui.text import Say
+
+Layout = Literal["grid", "focus"]
+BAR = 1  # rows above the panes
+_TOLD = 12  # cells that facts need in the strip
+
+
+class Placed(NamedTuple):
+    pane: int
+    rect: Rect
+
+
+class Board:
+    """The panes of one run. `about` tells what the run is, in fields; `now` is in seconds since it began."""
+
+    def __init__(
+        self, panes: Sequence[Pane], say: Say, now: Callable[[], float], about: Sequence[Field] = (),
+    ) -> None:  # fmt: skip
+        self.panes, self.focus, self.width, self.height = list(panes), 0, 80, 20
+        self.zoomed = False
+        self.layout: Layout | None = None  # as the number of panes has it, until the user chooses
+        self._say, self._now, self.about = say, now, list(about)
+        self.run: Run | None = None
+        self._placed: list[Placed] = []
+        self._strip: Rect | None = None
+        self._shape = grid.Shape(1, 1, 1)
+        self._shown: dict[int, list[Row]] = {}  # of each place, by the number of its pane
+        self._strip_rows: list[Row] = []
+        self._bar: Row = ()
+        self._all = True  # everything is to be painted anew
+        self._arrange()
+
+    # -- what arrives ----------------------------------------------------------------------------------------------
+
+    def take(self, stamped: Stamped) -> None:
+        self.panes[stamped.cell].take(stamped)
+
+    @property
+    def running(self) -> bool:
+        return any(not pane.said.ending for pane in self.panes)
+
+    @property
+    def current(self) -> Pane:
+        return self.panes[self.focus]
+
+    # -- where they stand ------------------------------------------------------------------------------------------
+
+    def resize(self, cells: int, rows: int) -> None:
+        if (cells, rows) != (self.width, self.height):
+            self.width, self.height = cells, rows
+            self._arrange()
+
+    @property
+    def style(self) -> Layout:
+        """Grid where all panes fit on a page, else one in focus beside a strip of all; a narrow screen has pages."""
+        if self.layout is not None:
+            return self.layout
+        fits = self._shape.pages == 1 or self.width < grid.STRIP_FROM
+        return "grid" if fits else "focus"
+
+    def _arrange(self) -> None:
+        self._all, self._strip, self._placed = True, None, []
+        wide, tall = self.width, max(1, self.height - BAR)
+        self._shape = grid.shape(len(self.panes), wide, tall)
+        if not self.panes:
+            return
+        if self.zoomed or len(self.panes) == 1:
+            self._placed = [Placed(self.focus, Rect(0, BAR, wide, tall))]
+        elif self.style == "focus":
+            left = min(grid.STRIP, wide * 2 // 5) if wide >= grid.STRIP_FROM else 0
+            self._strip = Rect(0, BAR, left, tall) if left else None
+            start = left + 1 if left else 0
+            self._placed = [Placed(self.focus, Rect(start, BAR, wide - start, tall))]
+        else:
+            first = self.page * self._shape.capacity
+            places = grid.cells(self._shape, wide, tall)
+            self._placed = [
+                Placed(first + place, rect._replace(y=rect.y + BAR))
+                for place, rect in enumerate(places) if first + place < len(self.panes)
+            ]  # fmt: skip
+        for number, rect in self._placed:
+            self.panes[number].place(max(4, rect.width), max(3, rect.height))
+        self._shown = {}
+
+    @property
+    def visible(self) -> list[Placed]:
+        return self._placed
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are to go through: one pane each where only one is shown."""
+        if self.zoomed or self.style == "focus":
+            return len(self.panes)
+        return self._shape.pages
+
+    @property
+    def page(self) -> int:
+        return self.focus if self.zoomed or self.style == "focus" else self.focus // self._shape.capacity
+
+    def at(self, x: int, y: int) -> int | None:
+        """The pane at a place on the screen, be it in the strip."""
+        if self._strip is not None and self._strip.has(x, y):
+            each, first = self._strip_view(self._strip)
+            number = first + (y - self._strip.y) // each
+            return number if number < len(self.panes) else None
+        return next((number for number, rect in self._placed if rect.has(x, y)), None)
+
+    def on_head(self, x: int, y: int) -> bool:
+        """Whether the line that tells of the thinking stands there."""
+        number = self.at(x, y)
+        rect = next((rect for pane, rect in self._placed if pane == number), None)
+        rows = self._shown.get(number, []) if number is not None else []
+        if rect is None or not rect.has(x, y) or y - rect.y >= len(rows):
+            return False
+        return rows[y - rect.y][0].style == "thinking-head"
+
+    def ends(self, x: int, y: int) -> int:
+        """The column behind the piece that begins at `x` in a row."""
+        if y < BAR:
+            return self.width
+        for rect in (*(placed.rect for placed in self._placed), *([self._strip] if self._strip else [])):
+            if rect.x == x and rect.has(x, y):
+                return rect.x + rect.width
+        return x
+
+    # -- what the user does ----------------------------------------------------------------------------------------
+
+    def go(self, number: int) -> None:
+        """Give a pane the focus; its page comes with it."""
+        if not 0 <= number < len(self.panes) or number == self.focus:
+            return
+        before = self.page
+        self.focus = number
+        if self.page != before:
+            self._arrange()
+
+    def step(self, by: int) -> None:
+        if self.panes:
+            self.go((self.focus + by) % len(self.panes))
+
+    def turn(self, by: int) -> None:
+        """To the first pane of another page."""
+        if self.panes:
+            each = 1 if self.zoomed or self.style == "focus" else self._shape.capacity
+            self.go((self.page + by) % self.pages * each)
+
+    def zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self._arrange()
+
+    def switch(self) -> None:
+        """Grid, or one in focus beside a strip."""
+        self.layout = "grid" if self.style == "focus" else "focus"
+        self.zoomed = False
+        self._arrange()
+
+    def fold_all(self) -> Shows:
+        """All as the focused one goes on to."""
+        fold = self.current.cycle()
+        for pane in self.panes:
+            pane.show(fold)
+        return fold
+
+    def find(self, letters: str, most: int = 300) -> list[tuple[int, str, int, str]]:
+        """Where the letters stand, the pane in focus first: pane, part, line, text."""
+        if not letters.strip():
+            return []
+        order = [*range(self.focus, len(self.panes)), *range(self.focus)]
+        found = ((number, *hit) for number in order for hit in self.panes[number].find(letters))
+        return list(islice(found, most))
+
+    # -- what is painted -------------------------------------------------------------------------------------------
+
+    def update(self, *, everything: bool = False) -> list[Rect]:
+        """Look at all that is on the screen: the parts of it that have changed since the last time."""
+        everything = everything or self._all
+        self._all = False
+        now = self._now()
+        changed: list[Rect] = [Rect(0, 0, self.width, self.height)] if everything else []
+        bar = (Span(pad(self._top(), self.width), "bar"),)
+        if bar != self._bar and not everything:
+            changed.append(Rect(0, 0, self.width, BAR))
+        self._bar = bar
+        for number, rect in self._placed:
+            rows = self.panes[number].paint(now, focused=number == self.focus)
+            changed += _differing(self._shown.get(number, []), rows, rect) if not everything else []
+            self._shown[number] = rows
+        if self._strip is not None:
+            strip = self._paint_strip(self._strip, now)
+            changed += _differing(self._strip_rows, strip, self._strip) if not everything else []
+            self._strip_rows = strip
+        return changed
+
+    def row(self, y: int) -> list[tuple[int, Row]]:
+        """What stands in a row of the screen: pieces, and the column where each begins."""
+        if y < BAR:
+            return [(0, self._bar)]
+        found: list[tuple[int, Row]] = []
+        if self._strip is not None and self._strip.y <= y < self._strip.y + len(self._strip_rows):
+            found.append((self._strip.x, self._strip_rows[y - self._strip.y]))
+        for number, rect in self._placed:
+            rows = self._shown.get(number, [])
+            if rect.y <= y < rect.y + rect.height and y - rect.y < len(rows):
+                found.append((rect.x, rows[y - rect.y]))
+        return found
+
+    def _top(self) -> str:
+        say, ended = self._say, [pane.said.state for pane in self.panes]
+        done = ended.count("done")
+        failed = ended.count("failed")
+        fields = [*self.about, Field(1, say("done_of", done=done, count=len(self.panes)))] if self.panes else []
+        if failed:
+            fields.append(Field(1, say("failed_count", count=failed)))
+        if self.pages > 1 and self.panes:
+            word = "pane" if self.zoomed or self.style == "focus" else "page"
+            fields.append(Field(0, say(word, page=self.page + 1, pages=self.pages)))
+        if any(pane.said.queued is not None for pane in self.panes):
+            fields.append(Field(3, self._clock()))
+        if spent := [pane.usd for pane in self.panes if pane.usd is not None]:
+            fields.append(Field(2, money(Cost(sum(spent), "computed"), say)))
+        return " " + fitted(fields, self.width - 2, "  ")
+
+    def _clock(self) -> str:
+        """Minutes and seconds since the run began, until all have ended."""
+        passed = self._now() if self.running else max((pane.said.ended or 0.0 for pane in self.panes), default=0.0)
+        return f"{int(passed) // 60:02}:{int(passed) % 60:02}"
+
+    def _strip_view(self, rect: Rect) -> tuple[int, int]:
+        """Rows of each pane in the strip, and the pane that it begins with."""
+        each = 2 if len(self.panes) * 2 <= rect.height else 1
+        room = rect.height // each
+        first = min(max(0, self.focus - room // 2), max(0, len(self.panes) - room))
+        return each, first
+
+    def _paint_strip(self, rect: Rect, now: float) -> list[Row]:
+        each, first = self._strip_view(rect)
+        rows: list[Row] = []
+        for number in range(first, min(len(self.panes), first + rect.height // each)):
+            pane, here = self.panes[number], number == self.focus
+            style = "strip-focus" if here else "strip"
+            head = f"{'▶' if here else ' '}{pane.icon()} {number + 1} "
+            name = head + title(pane.cell, max(2, rect.width - width(head) - 1))
+            room = rect.width - width(name) - 3
+            told = f"  {pane.facts(now, room)}" if each == 1 and room >= _TOLD else ""
+            rows.append((Span(pad(name + told, rect.width), style),))
+            if each == 2:
+                rows.append((Span(pad(f"     {pane.facts(now, rect.width - 6)}", rect.width), "strip-facts"),))
+        blank = (Span(" " * rect.width, "strip"),)
+        return [*rows, *[blank] * (rect.height - len(rows))]
+
+
+def _differing(before: list[Row], rows: list[Row], rect: Rect) -> list[Rect]:
+    """Runs of rows that are not what they were, as parts of the screen."""
+    if before is rows:
+        return []
+    found: list[Rect] = []
+    for number, row in enumerate(rows):
+        if number < len(before) and before[number] == row:
+            continue
+        y = rect.y + number
+        if found and found[-1].y + found[-1].height == y:
+            found[-1] = found[-1]._replace(height=found[-1].height + 1)
+        else:
+            found.append(Rect(rect.x, y, rect.width, 1))
+    return found
+
+
+def board_of(
+    run: Run, costing: Costing, say: Say, now: Callable[[], float], past: str = "",
+) -> Board:  # fmt: skip
+    """The panes of a run; `past` is when it ran, for one out of the history."""
+    board = Board([Pane(cell, say, costing) for cell in run.plan.cells], say, now,
+                  about(say, run.id, run.plan.prompt, past, turn_of(run)))  # fmt: skip
+    board.run = run
+    return board
+
+
+def turn_of(run: Run) -> int:
+    """Which turn of a conversation a run is, from 1."""
+    cells = run.plan.cells
+    return sum(message.role == "assistant" for message in cells[0].request.messages) + 1 if cells else 1
+
+
+def about(say: Say, run: int | None, prompt: str, past: str = "", turn: int = 1) -> list[Field]:
+    """What a run is, for the top bar."""
+    shown = fit(clean_line(prompt), 40)
+    fields = [Field(3, say("name")), Field(2, say("run", run=run) if run is not None else say("saved_not"))]
+    fields += [Field(2, say("past", when=past))] if past else []
+    fields += [Field(2, say("turn", turn=turn))] if turn > 1 else []
+    return [*fields, Field(4, f"“{shown}”")] if shown else fields

@@ -1,0 +1,169 @@
+"""The one widget that paints all panes: it takes rows from a board and gives them their styles.
+
+Only what has changed is painted, each piece at its own column: a glyph whose width the terminal sees otherwise than we
+do shifts nothing but the rest of its own row in its own pane.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from promptlab.tui.grid import Rect
+
+if TYPE_CHECKING:
+    from promptlab.tui.board import Board
+
+NAMES = ("bar", "title", "title-focus", "facts", "thinking", "thinking-head", "answer", "fault", "note", "strip",
+         "strip-focus", "strip-facts", "welcome", "heading", "strong", "mild", "code", "quote", "mark")  # fmt: skip
+WHEEL = 3  # lines
+
+
+class Canvas(Widget, can_focus=True):
+    """Shows a board, or a few lines of text while there is none."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"canvas--{name}" for name in NAMES}
+    FOCUS_ON_CLICK = False  # the editor keeps its cursor: a click chooses a pane
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i,enter", "screen.editor", "k_editor", id="panes.editor", key_display="i"),
+        Binding("z", "screen.zoom", "k_zoom", id="panes.zoom"),
+        Binding("t", "screen.thinking", "k_thinking", id="panes.thinking"),
+        Binding("T", "screen.thinking_all", "k_thinking_all", id="panes.thinking_all", show=False),
+        Binding("right,n,l", "screen.step(1)", "k_next", id="panes.next", show=False),
+        Binding("left,N,h", "screen.step(-1)", "k_previous", id="panes.previous", show=False),
+        Binding("right_square_bracket", "screen.turn(1)", "k_pages_on", id="panes.page_on", show=False,
+                key_display="]"),
+        Binding("left_square_bracket", "screen.turn(-1)", "k_pages_back", id="panes.page_back", show=False,
+                key_display="["),
+        Binding("down,j", "screen.scroll_lines(1)", "k_down", id="panes.down", show=False),
+        Binding("up,k", "screen.scroll_lines(-1)", "k_up", id="panes.up", show=False),
+        Binding("pagedown,space", "screen.scroll_pages(1)", "k_page_down", id="panes.page_down", show=False),
+        Binding("pageup,b", "screen.scroll_pages(-1)", "k_page_up", id="panes.page_up", show=False),
+        Binding("end,G", "screen.follow", "k_end", id="panes.end"),
+        Binding("home,g", "screen.top", "k_home", id="panes.home", show=False),
+        Binding("slash", "screen.find", "k_find", id="panes.find", key_display="/"),
+        Binding("y", "screen.copy", "k_copy", id="panes.copy"),
+        Binding("Y", "screen.copy_thinking", "k_copy_thinking", id="panes.copy_thinking", show=False),
+        Binding("x", "screen.stop_one", "k_stop_one", id="panes.stop", show=False),
+        Binding("m", "screen.mark", "k_mark", id="panes.mark", show=False),
+        Binding("d", "screen.compare", "k_compare", id="panes.compare", show=False),
+        Binding("R", "screen.again", "k_again", id="panes.again", show=False),
+        Binding("v", "screen.layout", "k_layout", id="panes.layout", show=False),
+        Binding("question_mark", "screen.help", "k_help", id="panes.help", show=False, key_display="?"),
+        *(Binding(str(n), f"screen.jump({n})", "k_jump", id=f"panes.jump{n}", show=False) for n in range(1, 10)),
+    ]  # fmt: skip
+
+    class Chosen(Message):
+        """The mouse was on a pane: pressed, or its wheel turned by `lines`; `again` where the pane had the focus."""
+
+        def __init__(self, pane: int, lines: int = 0, head: bool = False) -> None:
+            super().__init__()
+            self.pane, self.lines, self.head = pane, lines, head
+
+    def __init__(self, welcome: list[str], *, id: str) -> None:
+        super().__init__(id=id)
+        self.welcome = welcome
+        self.board: Board | None = None
+        self._styles_by_name: dict[str, Style] = {}
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    def show(self, board: Board | None) -> None:
+        self.board = board
+        if board is not None:
+            board.resize(*self.size)
+            board.update(everything=True)
+        self.refresh()
+
+    def paint(self) -> None:
+        """Look at the board, and paint what has changed."""
+        if self.board is not None and (changed := self.board.update()):
+            self.refresh(*(Region(*rect) for rect in changed))
+
+    def repaint(self) -> None:
+        """Piece by piece: after the whole screen was written row by row, glyphs may have shifted what is behind."""
+        if self.board is not None:
+            rects = [Rect(0, 0, self.board.width, 1), *(placed.rect for placed in self.board.visible)]
+            self.refresh(*(Region(*rect) for rect in rects))
+
+    def render_line(self, y: int) -> Strip:
+        wide = self.size.width
+        blank = self._style("answer")
+        if self.board is None:
+            return self._welcome_line(y, wide)
+        segments: list[Segment] = []
+        at = 0
+        for x, row in self.board.row(y):
+            if x > at:
+                segments.append(Segment(" " * (x - at), blank))
+                at = x
+            for text, name in row:
+                if text:
+                    segments.append(Segment(text, self._style(name)))
+            at = self._end_of(x, y)
+        if at < wide:
+            segments.append(Segment(" " * (wide - at), blank))
+        return Strip(segments, wide)
+
+    def _end_of(self, x: int, y: int) -> int:
+        """The column behind the piece that begins at `x`: rows are exactly as wide as their place."""
+        assert self.board is not None
+        return self.board.ends(x, y)
+
+    def _welcome_line(self, y: int, wide: int) -> Strip:
+        from promptlab.render.wrap import pad, wrap_line
+
+        lines: list[tuple[str, str]] = []
+        for number, text in enumerate(self.welcome):
+            name = "title-focus" if number == 0 else "welcome"
+            lines += [(part, name) for part in wrap_line(text, max(10, min(72, wide - 4)))] + [("", "welcome")]
+        top = max(0, (self.size.height - len(lines)) // 3)
+        text, name = lines[y - top] if top <= y < top + len(lines) else ("", "welcome")
+        left = max(1, (wide - 72) // 2)
+        body = pad(text, max(0, wide - left)) if text else " " * max(0, wide - left)
+        style = self._style("welcome") + Style(bold=name == "title-focus")
+        return Strip([Segment(" " * left, self._style("welcome")), Segment(body, style)], wide)
+
+    def _style(self, name: str) -> Style:
+        style = self._styles_by_name.get(name)
+        if style is None:
+            style = self._styles_by_name[name] = self.get_component_rich_style(f"canvas--{name}")
+        return style
+
+    def notify_style_update(self) -> None:
+        self._styles_by_name = {}
+        super().notify_style_update()
+
+    # -- what happens to it ----------------------------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.board is not None and event.size.width and event.size.height:
+            self.board.resize(*event.size)
+            self.board.update(everything=True)
+        self.refresh()
+        self.call_after_refresh(self.repaint)
+
+    def on_click(self, event: events.Click) -> None:
+        self._tell(event)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._tell(event, WHEEL)
+        event.stop()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._tell(event, -WHEEL)
+        event.stop()
+
+    def _tell(self, event: events.MouseEvent, lines: int = 0) -> None:
+        if self.board is None or (number := self.board.at(event.x, event.y)) is None:
+            return
+        self.post_message(self.Chosen(number, lines, self.board.on_head(event.x, event.y)))

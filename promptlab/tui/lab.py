@@ -1,0 +1,104 @@
+"""What the screen asks of the rest of promptlab, as values and calls; `cli.tui` makes it, tests make their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from promptlab.errors import LabError
+from promptlab.events import Stamped
+
+if TYPE_CHECKING:
+    from promptlab.plan import Run
+    from promptlab.render.record import Costing
+    from promptlab.store import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A plan has been made ready, and its run has a number."""
+
+    run: Run
+    costing: Costing
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something to be told, which ends nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing more will come: `state` is done or cancelled. Where there is an `error`, it could not be carried out."""
+
+    state: str
+    error: LabError | None = None
+
+
+News = Began | Said | Ended | Stamped
+
+
+class Session(Protocol):
+    """A run under way, in a thread of its own."""
+
+    def take(self, most: int) -> Sequence[News]:
+        """What has come since the last time, in order, at most so much."""
+
+    def now(self) -> float:
+        """Seconds since the run began."""
+
+    def cancel(self, cell: int | None = None) -> None:
+        """Stop one cell, or all."""
+
+    def close(self) -> None:
+        """Stop everything and wait until it is written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A run of the history, with an end for every cell."""
+
+    run: Run
+    events: Sequence[Stamped]
+    costing: Costing
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that can be used here: what is typed for it, and what is told of it."""
+
+    target: str
+    told: Sequence[str]
+
+
+class Lab(Protocol):
+    """All calls but those that give a session take a moment, and are made from a thread; they raise LabError."""
+
+    def warm(self) -> None:
+        """Import what the first run will need, now that the first frame stands."""
+
+    def keep_theme(self, name: str) -> None:
+        """The theme that the user has chosen, for the next time."""
+
+    def send(self, words: str, prompt: str) -> Session:
+        """Begin; what is wrong with the words comes as news."""
+
+    def go_on(self, words: str, run: Run, answers: Mapping[int, str], prompt: str) -> Session:
+        """Send a follow-up: to each cell of the run that `answers` has the answer of, with its own conversation."""
+
+    def again(self, words: str, run: Run) -> Session:
+        """Send a run's requests once more, exactly as they were."""
+
+    def check(self, words: str, prompt: str) -> int:
+        """How many cells the words would make."""
+
+    def runs(self) -> list[Summary]:
+        """The newest runs, newest first."""
+
+    def open(self, run: int) -> Past: ...
+
+    def choices(self, letters: str) -> list[Choice]:
+        """The models that can be used here and that these letters fit, best first."""

@@ -1,0 +1,337 @@
+"""One cell as what stands in its pane: sanitised and wrapped as it grows, thinking folded, scrolled. Knows no Textual.
+
+A chunk costs the same whatever came before: only the last line of a text is wrapped again, and a line is looked up,
+never listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from promptlab.events import Answer, Relabelled, Stamped, Started, Thinking
+from promptlab.metrics import Cost, estimate
+from promptlab.plan import Cell
+from promptlab.render import facts
+from promptlab.render.record import Costing
+from promptlab.render.sanitise import Sanitiser
+from promptlab.render.wrap import WrapBuffer, pad, width, wrap_line
+from promptlab.transcript import Transcript
+from promptlab.tui import status
+from promptlab.tui.marked import Marked, Row, Span
+from promptlab.tui.text import Say
+
+Shows = Literal["shown", "line", "hidden"]
+Fold = Literal["auto"] | Shows
+Part = Literal["answer", "thinking"]
+_NEXT: dict[Shows, Shows] = {"line": "shown", "shown": "hidden", "hidden": "line"}
+BAR = "┊ "  # marks thinking where there is no colour
+HEAD = 2  # rows above the text: title and facts
+_BLANKS = 200  # blank lines at the end of a text that are looked for
+_STATUS = 0.25  # seconds between two looks at the clock
+
+
+class Pane:
+    """Takes a cell's events; `paint` gives its rows. `version` tells whether anything but the clock can have changed.
+
+    It follows the text until it is scrolled up, and again once it is scrolled to the end."""
+
+    def __init__(self, cell: Cell, say: Say, costing: Costing, cells: int = 40, *, following: bool = True) -> None:
+        self.cell, self.said, self.follows, self.top, self.version = cell, Transcript(), following, 0, 0
+        self.width, self.height = cells, HEAD + 1
+        self.fold: Fold = "auto"
+        self._say, self._costing = say, costing
+        self._plain = False
+        self._clear()
+        self._rows: list[Row] = []
+        self._painted: tuple[int, bool, float] | None = None
+
+    def _clear(self) -> None:
+        self._thought, self._answer = WrapBuffer(self.width - len(BAR)), Marked(self.width, plain=self._plain)
+        self._thought_safe, self._answer_safe = Sanitiser(), Sanitiser()
+        self._thought_new: list[str] = []
+        self._answer_new: list[str] = []
+        self._live = status.Live()
+        self._cost: Cost | None = None
+        self._tail: list[tuple[str, str]] = []
+        self._tail_lines: list[tuple[str, str]] = []
+        self._fields: list[status.Field] = []
+        self._headline = ""
+        self._folded = self._thinks = False
+
+    # -- what arrives ----------------------------------------------------------------------------------------------
+
+    def take(self, stamped: Stamped) -> None:
+        _, at, event = stamped
+        said, began = self.said, self.said.first_answer
+        said.apply(at, event)
+        self.version += 1
+        kind = type(event)
+        if kind is Answer:
+            if said.first_answer is None:  # white space before the first word is no line
+                return
+            assert isinstance(event, Answer)
+            text = event.text.lstrip() if began is None else event.text
+            if began is None:
+                self._folded = self.follows  # nobody's reading is folded away under their eyes
+            self._answer.append(self._answer_safe.feed(text))
+            self._answer_new.append(text)
+        elif kind is Thinking:
+            assert isinstance(event, Thinking)
+            text = event.text if self._thinks else event.text.lstrip()
+            self._thinks |= bool(text)
+            self._thought.append(self._thought_safe.feed(text))
+            self._thought_new.append(text)
+        elif isinstance(event, Relabelled):
+            self._clear()
+            self._thinks = True
+            self._thought.append(self._thought_safe.feed(said.thinking))
+            self._thought_new.append(said.thinking)
+        elif isinstance(event, Started):
+            self._clear()
+        elif said.ending:
+            self._end()
+
+    def _end(self) -> None:
+        self._thought.append(self._thought_safe.close())
+        self._answer.append(self._answer_safe.close())
+        self._cost = self._costing(self.cell, self.said)
+        said = self.said
+        told = []
+        if said.relabelled:
+            told.append(("note", "the opening tag of the thinking never came"))
+        if said.fault is not None:
+            told += [("fault", text) for text in facts.fault_lines(said.fault)]
+        if note := facts.ending(said):
+            told.append(("note", note))
+        lines = facts.parameter_lines(said, brief=True)
+        told += [("note", text) for text in lines if not text.startswith(("honoured:", "unknown:"))]
+        if judged := facts.checks(outcomes := facts.outcomes(self.cell, said)):
+            told.append(("note" if any(one.passed is False for one in outcomes) else "facts", judged))
+        self._tail = told
+        self._wrap_tail()
+
+    def _wrap_tail(self) -> None:
+        self._tail_lines = [(kind, part) for kind, text in self._tail for part in wrap_line(text, self.width)]
+
+    # -- its lines -------------------------------------------------------------------------------------------------
+
+    @property
+    def shows(self) -> Shows:
+        """What there is to be seen of the thinking now."""
+        if self.fold != "auto":
+            return self.fold
+        return "line" if self._folded and self.said.first_answer is not None else "shown"
+
+    def _parts(self) -> tuple[int, int, int, int, int]:
+        """How many lines: the thinking's head, the thinking, the gap, the answer, what is said at the end."""
+        said, shows = self.said, self.shows
+        told = self._thinks or (said.ending and self._kept)
+        head = 1 if told and shows != "hidden" else 0
+        thoughts = _ended(self._thought.lines) if head and shows == "shown" else 0
+        answers = len(self._answer)
+        tail = len(self._tail_lines) if said.ending and self._tail else 0
+        return head, thoughts, 1 if head and answers else 0, answers, tail + 1 if tail and (head or answers) else tail
+
+    @property
+    def _kept(self) -> bool:
+        return self.said.trace in ("hidden", "withheld")
+
+    @property
+    def count(self) -> int:
+        """How many lines there are below the facts."""
+        return sum(self._parts())
+
+    def _line(self, number: int, parts: tuple[int, int, int, int, int], now: float) -> Row:
+        head, thoughts, gap, answers, tail = parts
+        if number < head:
+            return (Span(f"{'▾' if thoughts else '▸'} {self.headline(now)}", "thinking-head"),)
+        number -= head
+        if number < thoughts:
+            return (Span(BAR + self._thought.lines[number], "thinking"),)
+        number -= thoughts + gap
+        if 0 <= number < answers:
+            return self._answer[number]
+        number -= answers + (tail > len(self._tail_lines))
+        if 0 <= number < len(self._tail_lines):
+            style, text = self._tail_lines[number]
+            return (Span(text, style),)
+        return ()
+
+    # -- where it stands -------------------------------------------------------------------------------------------
+
+    def place(self, cells: int, height: int) -> None:
+        """Give it a size, in cells and rows, title and facts among them."""
+        if (cells, height) == (self.width, self.height):
+            return
+        before = self.count
+        if cells != self.width:
+            self.width = cells
+            self._thought.resize(cells - len(BAR))
+            self._answer.resize(cells)
+            self._wrap_tail()
+        self.height = height
+        self.version += 1
+        if not self.follows and before:
+            self.top = round(self.top * self.count / before)
+
+    @property
+    def room(self) -> int:
+        return max(1, self.height - HEAD)
+
+    def _settle(self, count: int) -> None:
+        last = max(0, count - self.room)
+        self.top = last if self.follows else max(0, min(self.top, last))
+
+    def scroll(self, lines: int) -> None:
+        """Up (negative) stops following; down to the end follows again."""
+        count = self.count
+        self._settle(count)
+        last = max(0, count - self.room)
+        self.top = max(0, min(last, self.top + lines))
+        self.follows = self.top >= last and (lines > 0 or self.follows)
+        self._refold()
+        self.version += 1
+
+    def to_start(self) -> None:
+        self.top, self.follows = 0, self.count <= self.room
+        self.version += 1
+
+    def to_end(self) -> None:
+        self.follows = True
+        self._refold()
+        self.version += 1
+
+    def _refold(self) -> None:
+        if self.follows and self.said.first_answer is not None:
+            self._folded = True
+
+    def cycle(self) -> Shows:
+        """Thinking on one line, shown, hidden: what is folded opens first."""
+        self.show(_NEXT[self.shows])
+        return self.shows
+
+    def mark(self) -> bool:
+        """The answer as Markdown, or as it was written; whether it is Markdown now."""
+        self._plain = not self._plain
+        before = self.count
+        self._answer.resize(self.width, plain=self._plain)
+        if not self.follows and before:
+            self.top = round(self.top * self.count / before)
+        self.version += 1
+        return not self._plain
+
+    def show(self, fold: Fold) -> None:
+        self.fold = fold
+        self.version += 1
+
+    # -- finding ---------------------------------------------------------------------------------------------------
+
+    def find(self, letters: str) -> Iterator[tuple[Part, int, str]]:
+        """The lines that have the letters, whatever their case: part, number in it, text."""
+        wanted = letters.casefold()
+        for number in range(len(self._answer)):
+            text = "".join(span.text for span in self._answer[number])
+            if wanted in text.casefold():
+                yield "answer", number, text
+        for number, text in enumerate(self._thought.lines):
+            if wanted in text.casefold():
+                yield "thinking", number, BAR + text
+
+    def reveal(self, part: str, number: int) -> None:
+        """Scroll to a line that was found; thinking is opened for it."""
+        if part == "thinking":
+            self.show("shown")
+        head, thoughts, gap, _, _ = self._parts()
+        line = head + number + (thoughts + gap if part == "answer" else 0)
+        self.follows, self.top = False, max(0, line - self.room // 3)
+        self.version += 1
+
+    # -- what is painted -------------------------------------------------------------------------------------------
+
+    @property
+    def usd(self) -> float | None:
+        """US dollars, once it has ended and they are known."""
+        return self._cost.usd if self._cost is not None else None
+
+    def icon(self) -> str:
+        return status.ICONS[self.said.state]
+
+    def facts(self, now: float, cells: int) -> str:
+        if self.said.ending and self._fields:
+            return status.fitted(self._fields, cells)
+        self._count()
+        cost = self._cost or Cost(None, "not answered")
+        fields = status.line(self.said, self._live, now, cost, self._say)
+        if self.said.ending:
+            self._fields = fields  # its counts read the whole text: once
+        return status.fitted(fields, cells)
+
+    def headline(self, now: float) -> str:
+        if self.said.ending and self._headline:
+            return self._headline
+        self._count()
+        text = status.headline(self.said, self._live, now, self._say)
+        if self.said.ending:
+            self._headline = text
+        return text
+
+    def _count(self) -> None:
+        """Count what came since the last look: by the text as it is joined, not by the chunk."""
+        if not self._thought_new and not self._answer_new:
+            return
+        thought, answered = self._live
+        if self._thought_new:
+            thought += estimate("".join(self._thought_new))
+        if self._answer_new:
+            answered += estimate("".join(self._answer_new))
+        self._live = status.Live(thought, answered)
+        self._thought_new.clear()
+        self._answer_new.clear()
+
+    def paint(self, now: float, *, focused: bool) -> list[Row]:
+        """All rows, each exactly `width` cells wide; the same list again where nothing has changed."""
+        still = self.said.ending or self.said.state == "queued"
+        if self._painted is not None:
+            version, was, at = self._painted
+            if version == self.version and was == focused and (still or abs(now - at) < _STATUS):
+                return self._rows
+        self._painted = self.version, focused, now
+        parts = self._parts()
+        count = sum(parts)
+        self._settle(count)
+        rows = [self._title(focused), self._facts(now, count)]
+        for number in range(self.top, self.top + self.room):
+            rows.append(_filled(self._line(number, parts, now) if number < count else (), self.width))
+        self._rows = rows[: self.height]
+        return self._rows
+
+    def _title(self, focused: bool) -> Row:
+        mark = "▶" if focused else " "
+        head = f"{mark}{self.icon()} {self.cell.index + 1} "
+        text = head + status.title(self.cell, max(2, self.width - width(head) - 1))
+        return (Span(pad(text, self.width), "title-focus" if focused else "title"),)
+
+    def _facts(self, now: float, count: int) -> Row:
+        below = count - self.top - self.room
+        more = " " + self._say("more_below", count=below) if below > 0 else ""
+        room = self.width - width(more) - 1
+        style = {"failed": "fault", "incomplete": "note", "cancelled": "note"}.get(self.said.state, "facts")
+        return Span(pad(" " + self.facts(now, room), self.width - width(more)), style), Span(more, "facts")
+
+
+def _filled(row: Row, cells: int) -> Row:
+    """A row at exactly so many cells."""
+    if len(row) == 1:
+        return (Span(pad(row[0].text, cells), row[0].style),)
+    left = cells - sum(width(span.text) for span in row)
+    return (*row, Span(" " * left, "answer")) if left > 0 else row
+
+
+def _ended(lines: list[str]) -> int:
+    """How many lines there are without the blank ones at the end."""
+    end = len(lines)
+    least = max(0, end - _BLANKS)
+    while end > least and not lines[end - 1].strip():
+        end -= 1
+    return end

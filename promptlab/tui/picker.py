@@ -1,0 +1,157 @@
+"""A list to choose from, by a few letters: past runs, models. And the page that shows every key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from promptlab.errors import LabError
+from promptlab.render.sanitise import clean_line
+
+
+class Item(NamedTuple):
+    """What is chosen, and the line that stands for it."""
+
+    id: str
+    line: str
+
+
+class Picker(ModalScreen[str | None]):
+    """Gives the id that was chosen, or None. `load` is called with the letters typed so far, in a thread unless it is
+    `quick`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "k_back", show=False),
+        Binding("down,ctrl+n", "move(1)", "k_down", show=False, priority=True),
+        Binding("up", "move(-1)", "k_up", show=False, priority=True),
+        Binding("pagedown", "move(10)", "k_page_down", show=False, priority=True),
+        Binding("pageup", "move(-10)", "k_page_up", show=False, priority=True),
+    ]
+
+    def __init__(
+        self, title: str, hint: str, keys: str, none: str, load: Callable[[str], Sequence[Item]],
+        *, quick: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._quick = quick
+        self._title, self._hint, self._keys, self._none, self._load = title, hint, keys, none, load
+        self._items: list[Item] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Static(Content(self._title), id="box-title")
+            field = Input(placeholder=self._hint, compact=True, id="letters")
+            field.cursor_blink = False
+            yield field
+            yield OptionList(id="list", markup=False, compact=True)
+            yield Static(Content(self._keys), id="box-foot")
+
+    def on_mount(self) -> None:
+        self.query_one("#letters").focus()
+        self._ask("")
+
+    @on(Input.Changed)
+    def changed(self, event: Input.Changed) -> None:
+        self._ask(event.value)
+
+    def _ask(self, letters: str) -> None:
+        if self._quick:
+            self.fill(letters, list(self._load(letters)), self._none)
+        else:
+            self.find(letters)
+
+    @work(thread=True, exclusive=True)
+    def find(self, letters: str) -> None:
+        try:
+            items, why = list(self._load(letters)), self._none
+        except LabError as error:
+            items, why = [], f"{error.message} {error.hint}"
+        self.app.call_from_thread(self.fill, letters, items, why)
+
+    def fill(self, letters: str, items: list[Item], why: str) -> None:
+        if not self.is_mounted or self.query_one("#letters", Input).value != letters:
+            return  # other letters were typed meanwhile
+        self._items = items
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        listed.add_options([Option(Content(clean_line(item.line))) for item in items])
+        if items:
+            listed.highlighted = 0
+        else:
+            listed.add_option(Option(Content(clean_line(why)), disabled=True))
+
+    def action_move(self, by: int) -> None:
+        listed = self.query_one(OptionList)
+        if self._items:
+            listed.highlighted = max(0, min(len(self._items) - 1, (listed.highlighted or 0) + by))
+
+    @on(Input.Submitted)
+    def submitted(self) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None and at < len(self._items):
+            self.dismiss(self._items[at].id)
+
+    @on(OptionList.OptionSelected)
+    def selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option_index < len(self._items):
+            self.dismiss(self._items[event.option_index].id)
+
+
+class Help(ModalScreen[None]):
+    """Every key, by where it holds."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,question_mark", "dismiss(None)", "k_back")]
+
+    def __init__(self, title: str, foot: str, parts: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+        super().__init__()
+        self._title, self._foot, self._parts = title, foot, parts
+
+    def compose(self) -> ComposeResult:
+        column = 20 if self.app.size.width >= 80 else 9
+        with Vertical(id="box"):
+            yield Static(Content(self._title), id="box-title")
+            with VerticalScroll(id="keys"):
+                for where, keys in self._parts:
+                    told = [_key_line(key, what, column) for key, what in keys]
+                    lines = [Content.styled(where, "bold"), *told, Content("")]
+                    yield Static(Content("\n").join(lines))
+            yield Static(Content(self._foot), id="box-foot")
+
+    def on_mount(self, event: events.Mount) -> None:
+        self.query_one("#keys").focus()
+
+
+class Compared(ModalScreen[None]):
+    """Two texts as one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,d,q", "dismiss(None)", "k_back")]
+
+    def __init__(self, title: str, foot: str, spans: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._title, self._foot, self._spans = title, foot, spans
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Static(Content(self._title), id="box-title")
+            with VerticalScroll(id="keys"):
+                yield Static(Content.assemble(*((text, _STYLES[style]) for text, style in self._spans)))
+            yield Static(Content(self._foot), id="box-foot")
+
+    def on_mount(self) -> None:
+        self.query_one("#keys").focus()
+
+
+_STYLES = {"same": "", "gone": "$text-error strike", "new": "$text-success bold"}
+
+
+def _key_line(key: str, what: str, column: int) -> Content:
+    return Content.assemble(" ", (key.ljust(column), "$accent"), " ", what)
