@@ -29,6 +29,8 @@ def main() -> None:
         threading.Thread(target=_import_client, daemon=True).start()
     _secure_streams()
     sys.argv[1:] = _whole_options(sys.argv[1:])
+    if not sys.argv[1:] and sys.stdin.isatty() and sys.stdout.isatty():
+        sys.argv.append("tui")
     try:
         if sys.argv[1:2] == ["models"] and not {"facts", "forget", "-h", "--help"} & set(sys.argv):
             look("--refresh" in sys.argv)

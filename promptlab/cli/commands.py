@@ -47,6 +47,15 @@ def _root(
         raise typer.Exit
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h"]})
+def tui(context: typer.Context) -> int:
+    """The lab on one screen: what stands behind it is for its field of targets, as `ask` takes it (-m a -m b -t 0,1).
+    `promptlab` alone opens it, too."""
+    from promptlab.cli.tui import tui
+
+    return tui(context.args)
+
+
 @app.command()
 @spread
 def ask(

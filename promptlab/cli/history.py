@@ -74,16 +74,16 @@ def show(id: int | None, output: Output, *, requests: bool, cells: bool = False)
         if run.plan.sweep is not None and not requests and not cells:
             from promptlab.cli.outcome import Wanted, show_outcome
 
-            show_outcome(store, run, costing(_endpoints(run)), Wanted(), output)
+            show_outcome(store, run, costing(endpoints_then(run)), Wanted(), output)
             return 0
-        events, sent = _ended(run, list(store.events(run.id))), store.sent(run.id)
+        events, sent = ended(run, list(store.events(run.id))), store.sent(run.id)
     finally:
         store.close()
     if requests:
         print_requests(_went_out(run, sent, events), output.format)
         return 0
     last = max((stamped.at for stamped in events), default=0.0)
-    view = output.view(run, costing(_endpoints(run)), lambda: last)
+    view = output.view(run, costing(endpoints_then(run)), lambda: last)
     for stamped in events:
         view(stamped)
     view.start()
@@ -112,7 +112,7 @@ def _went_out(run: Run, sent: Mapping[int, tuple[str, dict[str, Any]]], events: 
     return found
 
 
-def _ended(run: Run, events: list[Stamped]) -> list[Stamped]:
+def ended(run: Run, events: list[Stamped]) -> list[Stamped]:
     """The events, with an end for every cell: one whose process was killed has none of its own."""
     cells = {cell.index: Transcript() for cell in run.plan.cells}
     for number, at, event in events:
@@ -122,7 +122,7 @@ def _ended(run: Run, events: list[Stamped]) -> list[Stamped]:
     return [*events, *(Stamped(number, at, Cancelled(run.state)) for number in open_)]
 
 
-def _endpoints(run: Run) -> Mapping[str, Endpoint]:
+def endpoints_then(run: Run) -> Mapping[str, Endpoint]:
     """What is known of the run's endpoints today; an endpoint that is gone doesn't keep a run from being seen."""
     with suppress(UsageError):
         return endpoints_of(run.plan, config.settings(config.places()))

@@ -286,7 +286,7 @@ class Rooms:
             store.close()
 
     def open(self, run: int) -> Past:
-        from promptlab.cli.history import _ended, _endpoints
+        from promptlab.cli.history import ended, endpoints_then
         from promptlab.cli.ready import costing
         from promptlab.store import Store
 
@@ -296,7 +296,7 @@ class Rooms:
             if len(found.plan.cells) > MOST:
                 raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
                                  f"promptlab show {run} shows what they tell")  # fmt: skip
-            return Past(found, _ended(found, list(store.events(run))), costing(_endpoints(found)))
+            return Past(found, ended(found, list(store.events(run))), costing(endpoints_then(found)))
         finally:
             store.close()
 
