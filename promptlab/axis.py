@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, DecimalException
 from fractions import Fraction
@@ -31,7 +32,7 @@ def parse_axis(name: str, text: str) -> list[Value]:
     if is_whole(parameter):
         return [None if text == DEFAULT and parameter.kind == "object" else parameter.parse(text)]
     values: list[Value] = []
-    for part in text.split(","):
+    for part in unicodedata.normalize("NFKC", text).split(","):  # 0，1 is what a Chinese input method types
         written = part.strip()
         for each in _spelled(parameter, written):
             value = None if each == DEFAULT else parameter.parse(each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, NamedTuple
@@ -275,16 +275,23 @@ def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[str, .
     found = []
     asked = {key: value for key, value in base.items() if key not in (*SCALES, name)}
     levels: dict[str, str] = {}
+    words: set[str] = set()
     for level, fragment in facts.effort.levels.items():
-        if name != "effort" and facts.verdict("effort", {**asked, "effort": level}).word not in _VOID:
-            levels.setdefault(json.dumps(fragment, sort_keys=True), level)
+        word = facts.verdict("effort", {**asked, "effort": level}).word
+        if name != "effort" and word not in _VOID:
+            body = json.dumps(fragment, sort_keys=True)
+            words.add(word)
+            if f'"{level}"' in body:  # of names that are one on the wire, the vendor's own
+                levels[body] = level
+            levels.setdefault(body, level)
     if len(levels) > 1:
-        found.append(f"--axis effort={','.join(levels.values())}")
+        found.append(f"--axis effort={','.join(levels.values())}" + _doubt(words))
     low, high = facts.effort.low, facts.effort.high
     if name != "thinking_budget" and facts.effort.budget is not None:
         middle = max(low or 1024, 4096)
-        if facts.verdict("thinking_budget", {**asked, "thinking_budget": middle}).word not in _VOID:
-            found.append(f"--axis thinking_budget=…, from {low or 0}{f' to {high}' if high else ''} tokens")
+        if (word := facts.verdict("thinking_budget", {**asked, "thinking_budget": middle}).word) not in _VOID:
+            span = f"from {low or 0}{f' to {high}' if high else ''} tokens"
+            found.append(f"--axis thinking_budget=…, {span}" + _doubt({word}))
     usual = PARAMETERS[name].neutral if name in PARAMETERS else None
     if "none" in facts.effort.levels and usual is not None:
         off = {**asked, "effort": "none", name: usual}
@@ -292,6 +299,10 @@ def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[str, .
         if taken and facts.verdict(name, off).word != "unknown":
             found.append(f"{name} with --effort none")
     return tuple(found)
+
+
+def _doubt(words: Collection[str]) -> str:
+    return "" if "honoured" in words else " (nobody knows whether it does anything there)"
 
 
 def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:

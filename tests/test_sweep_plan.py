@@ -197,7 +197,7 @@ def test_a_variable_that_a_row_lacks_is_an_error_with_its_line(made: Make, where
         (Sweep("hi", seeds="fixed", targets=("local?seed=3",)), "sets a seed too"),
         (Sweep("hi", seeds="varied", axes=(Axis("seed", (1, 2)),)), "seed is an axis"),
         (Sweep("hi", seeds="varied", profile="seeded"), "sets a seed too"),
-        (Sweep(), "nothing to send"),
+        (Sweep(), "nothing to sweep"),
     ],
 )
 def test_what_does_not_go_together(made: Make, where: Places, sweep: Sweep, part: str) -> None:

@@ -84,7 +84,7 @@ def parse(text: str, folder: Path | None = None, *, confined: bool = False) -> C
 def split(text: str, *, examine: bool = True) -> tuple[str, str]:
     """Kind and want of a check as written; the want is looked at as far as it goes without opening a file, unless
     it is not whole yet (`examine`). Raises UsageError."""
-    kind, _, want = text.partition(":")
+    kind, _, want = text.partition(":") if ":" in text[:20] else text.partition("：")  # as an input method types it
     kind, want = kind.strip(), want.strip()
     if kind not in KINDS:
         hint = nearest(kind, KINDS) or f"kinds: {', '.join(KINDS)}"

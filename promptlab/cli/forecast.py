@@ -33,8 +33,7 @@ def axis_lines(plan: Plan) -> Iterator[str]:
     """What each axis really is at each target, and what else there is to tell of the plan."""
     for one in plan.prospects:
         if one.word != "real" or one.text:
-            instead = f"; what can be swept there: {', '.join(one.instead)}" if one.instead else ""
-            yield f"{one.target}: {one.text}{instead}"
+            yield f"{one.target}: {one.text}"
     yield from plan.notes
 
 
@@ -42,13 +41,15 @@ def price_lines(found: Estimate) -> Iterator[str]:
     """What it takes: one line on the whole, and one for each thing that nobody can know."""
     paid = [share for share in found.shares if not share.local]
     cost = ""
-    if any(share.usd is not None for share in paid):
+    if found.usd[1] is None and found.usd[0] < 0.0001 and paid:
+        cost = ", cost unknown"
+    elif any(share.usd is not None for share in paid):
         cost = f", {_span(found.usd, '$')}"
         if found.unpriced:
             cost += " and what has no price"
     elif paid:
         cost = ", price unknown"
-    yield f"{found.cells} cells, {_span(found.tokens, '')} tokens{cost}"
+    yield f"{found.cells:,} {'cell' if found.cells == 1 else 'cells'}, {_span(found.tokens, '')} tokens{cost}"
     if found.unbounded:
         names = ", ".join(map(clean_line, found.unbounded))
         yield f"the most is unknown for {names}: neither --max-tokens nor {_few()} past answers of it here"

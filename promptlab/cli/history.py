@@ -53,7 +53,8 @@ def runs(count: int, format: str | None, color: str) -> int:
 def _item(summary: Summary) -> dict[str, object]:
     return {"id": summary.id, "created": summary.created, "state": summary.state, "prompt": summary.prompt,
             "profile": summary.profile, "targets": list(dict.fromkeys(summary.targets)),
-            "cells": len(summary.states), "states": list(summary.states)}  # fmt: skip
+            "cells": len(summary.states), "repeats": summary.repeats,
+            "axes": None if summary.axes is None else dict(summary.axes), "states": list(summary.states)}  # fmt: skip
 
 
 def _line(summary: Summary) -> str:
@@ -63,7 +64,16 @@ def _line(summary: Summary) -> str:
     state = "" if summary.state == "done" else f" {summary.state}"
     prompt = clean_line(summary.prompt)
     profile = f" [{clean_line(summary.profile)}]" if summary.profile else ""
-    return f"{summary.id:>5}  {summary.created[:16].replace('T', ' ')}  {tally:>5}{state}  {targets}{profile}  {prompt}"
+    swept = f" ({_swept(summary)})" if summary.axes is not None else ""
+    when = summary.created[:16].replace("T", " ")
+    return f"{summary.id:>5}  {when}  {tally:>5}{state}  {targets}{profile}{swept}  {prompt}"
+
+
+def _swept(summary: Summary) -> str:
+    """What a sweep varied: `temperature 7 × 5 repeats`."""
+    parts = [f"{clean_line(name)} {count}" for name, count in summary.axes or () if count > 1]
+    parts += [f"{summary.repeats} repeats"] if summary.repeats > 1 else []
+    return " × ".join(parts) or "sweep"
 
 
 def show(id: int | None, output: Output, *, requests: bool, cells: bool = False) -> int:

@@ -23,7 +23,7 @@ from promptlab.render import facts
 from promptlab.render.plain import escaped
 from promptlab.render.record import Costing, cell_object, dump, run_head
 from promptlab.render.sanitise import clean_line
-from promptlab.render.wrap import wrap_line
+from promptlab.render.wrap import fit, wrap_line
 from promptlab.store import Store
 from promptlab.transcript import Transcript
 
@@ -123,7 +123,7 @@ def show_outcome(store: Store, run: Run, costing: Costing, wanted: Wanted, outpu
     if writer:
         writer.close(reading)
     else:
-        _write_text(reading, answer_of(store, run, costing), output)
+        _write_text(run, reading, answer_of(store, run, costing), output)
     if suites is not None and wanted.junit is not None:
         _write_file(wanted.junit, suites.pieces(f"promptlab run {run.id}", run.created))
     return verdicts.enough(wanted.fail_under) if wanted.fail_under is not None else None
@@ -165,7 +165,14 @@ class _Meter:
             self._cells = max(self._cells, len(text))
 
 
-def _write_text(reading: Reading, shown: Callable[[int], Sample], output: Output) -> None:
+def _headline(run: Run) -> str:
+    """What this is a reading of, on one line."""
+    plan = run.plan
+    parts = [f"run {run.id}", run.created[:16].replace("T", " "), plan.profile or "", " ".join(plan.prompt.split())]
+    return " · ".join(clean_line(part) for part in parts if part)
+
+
+def _write_text(run: Run, reading: Reading, shown: Callable[[int], Sample], output: Output) -> None:
     from promptlab.render.ladder import ladder
     from promptlab.render.plot import plots
     from promptlab.render.table import measures
@@ -173,6 +180,8 @@ def _write_text(reading: Reading, shown: Callable[[int], Sample], output: Output
     paper = console(output.color)
     wide = paper.width if sys.stdout.isatty() else _PIPE
     colored = paper.color_system is not None and not paper.no_color
+    paper.print(fit(_headline(run), wide), style="dim")
+    paper.print()
     for picture in (ladder(reading, shown, wide), measures(reading, wide, color=colored), plots(reading, wide)):
         if picture.rows:
             paper.print(picture)
@@ -182,6 +191,9 @@ def _write_text(reading: Reading, shown: Callable[[int], Sample], output: Output
             paper.print(("• " if number == 0 else "  ") + row)
     for note in reading.notes:
         paper.print(clean_line(note), style="dim")
+    if sys.stdout.isatty() and not output.quiet:
+        more = f"every answer: promptlab show {run.id} --cells; as a page: promptlab export {run.id} --format html"
+        paper.print(more, style="dim")
 
 
 class _Verdicts:

@@ -174,6 +174,8 @@ def _check_gate(plan: Plan, wanted: Wanted) -> None:
     """Raise UsageError for a gate that could not be judged once all is paid for."""
     if wanted.fail_under is not None and not any(cell.checks for cell in plan.cells):
         raise UsageError("--fail-under, and no answer is checked", "--check, or checks: in the profile")
+    if not wanted.allow_run and any(check.kind == "run" for cell in plan.cells for check in cell.checks):
+        notice("checks of kind run: start programs, and are left out without --allow-run")
     if wanted.junit is not None and (wanted.junit.is_dir() or not wanted.junit.absolute().parent.is_dir()):
         raise UsageError(f"{wanted.junit} can't be written: no such folder", "check the path of --junit")
 

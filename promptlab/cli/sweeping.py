@@ -87,6 +87,7 @@ def make_sweep_plan(
     Reads stdin, files, profiles and the dataset; sends nothing. Raises UsageError."""
     sweep, checked, reach = sweep.check(), check_mode(mode), reach or Reach()
     texts = _Texts(sweep, where, allow_files)
+    _check_said(sweep, texts)
     models = sweep.targets or next((one.targets for one in texts.profiles.values() if one and one.targets), ())
     if reach.base_url and not models:
         raise UsageError("--base-url says where, and not which model", "add -m MODEL")
@@ -122,6 +123,21 @@ def make_sweep_plan(
         void(prospects) if checked == "adapt" else {},
     )  # fmt: skip
     return with_prompt(plan, texts.at(spots[0].place, None if rows is None else 0)[0])
+
+
+def _check_said(sweep: Sweep, texts: _Texts) -> None:
+    """Raise UsageError where there is nothing to send, or a dataset that nothing takes up."""
+    if sweep.prompt or any(texts.profiles.values()) or texts.context:
+        return
+    if texts.dataset is None:
+        raise UsageError("there is nothing to sweep", 'promptlab sweep "your prompt" -m local -t 0.2,0.7,1.2 -n 5')
+    if dataset.PROMPT not in texts.dataset.columns:
+        names = ", ".join(texts.dataset.columns)
+        first = texts.dataset.columns[0]
+        raise UsageError(
+            f"{texts.dataset_name} has no column '{dataset.PROMPT}', and no prompt is given (it has: {names})",
+            f"a prompt with {{{{{first}}}}} in it, or a column '{dataset.PROMPT}'",
+        )
 
 
 def _filling(spot: Spot, row: int | None, texts: _Texts, forms: Forms) -> Filling:
@@ -234,9 +250,9 @@ class _Texts:
         self._check_variables(columns)
         self._systems = {value: self._system(value) for value in self._axes.get("system", Axis("", (None,))).values}
         # A plan knows its files by their full path, which is nobody's business at the other end.
-        self._context = [(Path(name).name, file_text(name)) for name in sweep.files]
+        self.context = [(Path(name).name, file_text(name)) for name in sweep.files]
         if piped := stdin_text():
-            self._context.append(("stdin", piped))
+            self.context.append(("stdin", piped))
         self._files = {key: gather(one, anywhere=anywhere) if one else [] for key, one in self.profiles.items()}
         self._made: dict[tuple[object, ...], tuple[Filled, tuple[Check, ...]]] = {}
 
@@ -317,7 +333,7 @@ class _Texts:
         prompt = fill(self._sweep.prompt, usual | values, "the prompt") if self._has_blanks else self._sweep.prompt
         prompt = prompt or ("" if dataset.PROMPT in self._used else columns.get(dataset.PROMPT, ""))
         own = {key: text for key, text in values.items() if key in known}
-        filled = prepare(prompt, profile=profile, system=self._systems[said.get("system")], context=self._context,
+        filled = prepare(prompt, profile=profile, system=self._systems[said.get("system")], context=self.context,
                          variables=own, files=self._files[name])  # fmt: skip
         checks = profile_checks(profile, own, anywhere=self._anywhere) if profile else ()
         if self.dataset and row is not None:

@@ -39,7 +39,7 @@ Wires = Mapping[int, Wire] | Callable[[Cell], Wire | None]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of the history."""
+    """One line of the history. `axes` are those of a sweep, with how many values each has; None is no sweep."""
 
     id: int
     created: str
@@ -48,6 +48,8 @@ class Summary:
     profile: str | None
     targets: tuple[str, ...]
     states: tuple[str, ...]
+    axes: tuple[tuple[str, int], ...] | None = None
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +159,17 @@ class Store:
     def runs(self, count: int | None = None) -> list[Summary]:
         """The newest runs, newest first."""
         rows = self._db.execute(
-            "SELECT id, created, state, prompt, profile, pid FROM runs ORDER BY id DESC LIMIT ?",
+            "SELECT id, created, state, prompt, profile, pid, sweep FROM runs ORDER BY id DESC LIMIT ?",
             (-1 if count is None else count,),
         ).fetchall()
         listed = []
-        for id, created, state, prompt, profile, pid in rows:
+        for id, created, state, prompt, profile, pid, written in rows:
             cells = self._db.execute("SELECT target, state FROM cells WHERE run = ? ORDER BY number", (id,)).fetchall()
             targets, states = tuple(t for t, _ in cells), tuple(s for _, s in cells)
-            listed.append(Summary(id, created, _alive(state, pid), prompt, profile, targets, states))
+            sweep = load(written) if written else None
+            axes = tuple((axis.name, len(axis.values)) for axis in sweep.axes) if sweep else None
+            listed.append(Summary(id, created, _alive(state, pid), prompt, profile, targets, states, axes,
+                                  sweep.repeats if sweep else 1))  # fmt: skip
         return listed
 
     def run(self, id: int | None = None) -> Run:
