@@ -13,7 +13,7 @@ types:
 contracts:
 	$(PYTHON) -c "from importlinter.cli import lint_imports_command as run; run()"
 tests:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n logical --dist loadfile
 
 lock:  # versions only: hashes and addresses would tie it to one index; needs `pip install uv`
 	$(PYTHON) -m uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate \

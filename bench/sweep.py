@@ -3,8 +3,9 @@
     python bench/sweep.py [--long] [AT_ONCE]
 
 1,000 and 10,000 cells of 100 tokens against a server on this machine, each in a process of its own; litellm carries
-out the 1,000 only, and stores nothing. `--long` adds 10,000 cells of 1,000 tokens, which takes some minutes and is
-there for its memory. CPU is the client's alone. Compare rows of one run, not digits of two.
+out the 1,000 only, and stores nothing; `promptlab sweep` is the whole command, with the reading of what came. `--long`
+adds 10,000 cells of 1,000 tokens, which takes some minutes and is there for its memory. CPU is the client's alone.
+Compare rows of one run, not digits of two.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TOKENS, LONG = 100, 1000
 
 SETUP = """
 import asyncio, json, resource, sys, time
-port, count, width = (int(n) for n in sys.argv[1:4])
+port, count, width, tokens = (int(n) for n in sys.argv[1:5])
 url = f"http://127.0.0.1:{port}/v1"
 told = {}
 """
@@ -106,6 +107,20 @@ def after():
     pass
 """
 
+COMMAND = """
+import os, subprocess, tempfile
+folder = tempfile.TemporaryDirectory()
+async def go():
+    words = ["sweep", "hi", "-m", "bench", "--base-url", url, "-t", "0,1", "-n", str(count // 2), "--no-audit", "--yes",
+             "-q", "-j", str(width)]
+    subprocess.run([sys.executable, "-m", "promptlab", *words], env={**os.environ, "PROMPTLAB_HOME": folder.name},
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    return count * tokens
+def after():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told["cpu"], told["rss"] = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+"""
+
 
 def measure(code: str, tokens: int, count: int, width: int) -> dict[str, float] | str:
     """One candidate against a server of its own; its figures, or why there are none."""
@@ -117,7 +132,7 @@ def measure(code: str, tokens: int, count: int, width: int) -> dict[str, float] 
         port = server.stdout.readline().strip()
         environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
         done = subprocess.run(
-            [sys.executable, "-c", SETUP + code + FINISH, port, str(count), str(width)],
+            [sys.executable, "-c", SETUP + code + FINISH, port, str(count), str(width), str(tokens)],
             capture_output=True, text=True, env=environment, cwd=tempfile.gettempdir(),
         )  # fmt: skip
     finally:
@@ -132,9 +147,9 @@ def measure(code: str, tokens: int, count: int, width: int) -> dict[str, float] 
 def main() -> None:
     width = next((int(argument) for argument in sys.argv[1:] if argument.isdigit()), 32)
     rows = [("promptlab, stored", OURS, TOKENS, 1000), ("litellm, not stored", LITELLM, TOKENS, 1000),
-            ("promptlab, stored", OURS, TOKENS, 10_000)]  # fmt: skip
+            ("promptlab, stored", OURS, TOKENS, 10_000), ("promptlab sweep", COMMAND, TOKENS, 10_000)]  # fmt: skip
     if "--long" in sys.argv:
-        rows.append(("promptlab, stored", OURS, LONG, 10_000))
+        rows += [("promptlab, stored", OURS, LONG, 10_000), ("promptlab sweep", COMMAND, LONG, 10_000)]
     print(f"{width} at once; Python {sys.version.split()[0]}, {time.strftime('%F')}")
     print(f"{'':20} {'cells':>7} {'tokens':>6} {'wall s':>7} {'CPU s':>7} {'us/token':>8} {'times':>6} {'peak MB':>8}"
           f" {'of which imports':>17}")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ def weights() -> Path:
     """The embedded model's file: kept in PROMPTLAB_TEST_CACHE or .cache/weights, and fetched for real, once."""
     repository = Path(__file__).parents[1]
     cache = Path(os.environ.get("PROMPTLAB_TEST_CACHE") or repository / ".cache" / "weights")
-    return default_weights.cached(cache) or default_weights.fetch(cache, lambda done, total: None)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:  # several workers: one fetches, the others wait for it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return default_weights.cached(cache) or default_weights.fetch(cache, lambda done, total: None)
 
 
 @pytest.fixture

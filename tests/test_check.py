@@ -189,6 +189,11 @@ def test_free_verse_and_english_do_not_rhyme() -> None:
     assert told("rhyme", "night\nlight").passed is False
 
 
+def test_the_same_character_twice_is_no_rhyme() -> None:
+    found = told("rhyme", "远上寒山石径斜，白云生处有人家。停车坐爱枫林晚，一夜归来不见家。")
+    assert (found.passed, found.note) == (False, "the same character twice: 家")
+
+
 def test_oblique_tones_rhyme_with_their_own_and_not_where_level_is_wanted() -> None:
     poem = "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。"
     assert passes("rhyme", poem) and passes("rhyme:1,2,4", poem)

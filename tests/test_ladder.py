@@ -97,6 +97,23 @@ def test_answers_to_different_prompts_are_not_counted_as_distinct() -> None:
     assert "temperature 1 · 6 answers to 3 prompts" in lines
 
 
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_the_prompt_and_the_reason_of_failure_are_named(width: int) -> None:
+    samples = [Sample(number, "local", {}, 0, f"answer {number}", row=number) for number in range(3)]
+    points = tuple(
+        Point("local", {"temperature": at}, (0, 1, 2), 1, {}, answered=3, failed=4, rows=3,
+              prompt="写一首关于冰河的绝句", faults=(("no such model\x1b[2J", 3), ("timeout", 1)))
+        for at in (0.1, 0.7, 1.0)
+    )  # fmt: skip
+    lines = ladder(Reading({"temperature": (0.1, 0.7, 1.0)}, points), samples.__getitem__, width).lines()
+    text = " ".join(" ".join(lines).split())
+    assert "row 2: 写一首关于冰河的绝句"[: width // 4] in text and "4 failed, 3 of them: no" in text
+    assert "\x1b" not in text and max(map(wrap.width, lines)) <= width
+    alone = Point("local", {"temperature": 1.0}, (0, 1), None, {}, failed=2, faults=(("no such model", 2),))
+    lines = ladder(Reading({"temperature": (1.0,)}, (alone,)), samples.__getitem__, 80).lines()
+    assert lines == ["local", "temperature 1 · no answer", "  2 failed: no such model"]
+
+
 def test_targets_alone_are_the_rungs() -> None:
     points = tuple(Point(name, {}, (number,), number, {}, answered=1) for number, name in enumerate(("a/x", "b/y")))
     samples = [Sample(number, "", {}, 0, f"say {number}") for number in range(2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -78,7 +79,7 @@ def test_a_void_axis_is_one_mark_and_never_a_curve() -> None:
         remote = chart.series[1]
         assert [(mark.label, mark.joined) for mark in remote.marks] in ([("ignored", False)], [])
     only = dataclasses.replace(made.reading(), points=made.reading().points[-1:])
-    text = str(plots(only, 80))
+    text = str(plots(only, 80, names=["vendi"]))
     assert not BRAILLE & set(text)
     assert "ignored" in text
     lines = plots(made.reading(), 38, names=["distinct_2"]).lines()
@@ -88,7 +89,8 @@ def test_a_void_axis_is_one_mark_and_never_a_curve() -> None:
 def test_the_whisker_reaches_both_ends_of_the_interval() -> None:
     point = Point("local", {"temperature": 1.0}, (0,), 0, {"vendi": Measure(2.0, 0.0, 4.0, 5)}, answered=5)
     other = Point("local", {"temperature": 2.0}, (1,), 1, {"vendi": Measure(2.0, 1.0, 3.0, 5)}, answered=5)
-    lines = plots(Reading({"temperature": (1.0, 2.0)}, (point, other), (), ("vendi",)), 40, 9).lines()[1:10]
+    reading = Reading({"temperature": (1.0, 2.0)}, (point, other), (), ("vendi",))
+    lines = plots(reading, 40, 9, names=["vendi"]).lines()[1:10]
     first = min(line.index("●") for line in lines if "●" in line)
     assert [line[first] for line in lines] == ["│"] * 4 + ["●"] + ["│"] * 4
 
@@ -131,7 +133,8 @@ def test_no_line_where_the_gap_does_not_cross_zero_and_no_plane_without_log_prob
 
 
 def test_what_is_not_drawn_is_named_and_numbers_that_are_none_are_left_out() -> None:
-    assert "not drawn: openings, tokens, time (s), cost ($)" in " ".join(plots(made.reading(), 120).lines())
+    text = " ".join(plots(made.reading(), 120).lines())
+    assert "not drawn: openings, tokens, time (s); one point only, so not drawn: cost ($)" in text
     assert charts(swept({0.0: math.nan, 1.0: math.inf})) == ()
     assert plots(Reading({}, ()), 80).lines() == []
 
@@ -174,7 +177,40 @@ def test_a_measure_that_is_the_same_everywhere_is_named_and_not_drawn() -> None:
     assert "the same everywhere" in " ".join(plots(measured(repetition=0.0), 60).lines())
     assert "repetition" in plots(measured(repetition=0.0), 60, names=["repetition"]).lines()[0]
     one = Reading({"temperature": (1.0,)}, measured(repetition=0.0).points[:1], (), ("repetition",))
-    assert plots(one, 60).lines()[0].strip() == "repetition"  # of one point nothing is the same as elsewhere
+    assert plots(one, 60).lines() == ["one point only, so not drawn: repetition"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "drawn"),
+    [("repetition", (0.0001, 0.0009), False), ("surprisal", (0.2204, 0.2210), False), ("surprisal", (0.1, 0.9), True),
+     ("cost", (0.0001, 0.0009), True), ("cost", (0.002204, 0.002210), False), ("repetition", (0.22, 0.23), True)],
+)  # fmt: skip
+def test_a_range_too_narrow_to_see_is_named_and_not_drawn(name: str, values: tuple[float, float], drawn: bool) -> None:
+    points = tuple(Point("local", {"temperature": at}, (at,), at, {name: Measure(value, None, None, 5)})
+                   for at, value in enumerate(values))  # fmt: skip
+    text = str(plots(Reading({"temperature": (0, 1)}, points, (), (name,)), 100))
+    assert ("too narrow to draw, so not drawn: " not in text) is drawn and ("┤" in text) is drawn
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_share_keeps_to_its_ends(value: float) -> None:
+    points = tuple(Point("local", {"temperature": at}, (at,), at, {"repetition": Measure(value, None, None, 5)})
+                   for at in (0, 1))  # fmt: skip
+    (chart,) = charts(Reading({"temperature": (0, 1)}, points, (), ("repetition",)))
+    assert (chart.scale.low, chart.scale.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("height", [3, 6, 7, 8, 9, 12])
+@pytest.mark.parametrize("most", [0.3, 0.62, 0.75, 0.9, 1.0, 2.4, 31.0])
+def test_ticks_stand_equally_far_apart(most: float, height: int) -> None:
+    lines = plots(measured(vendi=most, distinct_2=min(1.0, most / 2)), 38, height, names=["vendi"]).lines()
+    at = [number for number, line in enumerate(lines) if "┤" in line]
+    assert len(at) > 1 and len({right - left for left, right in pairwise(at)}) == 1, lines
+
+
+def test_charts_side_by_side_are_equally_high() -> None:
+    lines = plots(measured(vendi=2.4, distinct_2=0.75, length=3.0), 130).lines()
+    assert [line.count("└") for line in lines if "└" in line] == [3]
 
 
 def test_one_series_more_than_there_are_colours_keeps_its_own_marker() -> None:

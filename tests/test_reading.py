@@ -176,8 +176,9 @@ def test_pass_and_majority_of_k_equal_the_mean_over_all_draws() -> None:
 
 
 def test_k_is_left_out_where_repeats_are_too_few_for_it() -> None:
-    samples = [Sample(n, "local", {}, n, "7", outcomes=(Outcome("a", True),)) for n in range(3)]
+    samples = [Sample(n, "local", {}, n, f"{n}", outcomes=(Outcome("a", True),)) for n in range(3)]
     assert not [name for name in point(samples).measures if "@" in name]
+    assert not [name for name in point(samples, k=2).measures if "@" in name]
     many = [Sample(n, "local", {}, n, "7", outcomes=(Outcome("a", True),)) for n in range(9)]
     assert [name for name in point(many).measures if "@" in name] == ["pass@4"]
 
@@ -203,6 +204,55 @@ def test_distinct_is_told_at_one_length_for_all_points() -> None:
     cold, hot = read(sweep({0.1: short, 0.9: long}), {"temperature": (0.1, 0.9)}).points
     assert cold.measures["distinct_2"].value == pytest.approx(hot.measures["distinct_2"].value)
     assert distinct(short) != distinct(long)
+
+
+def test_copies_of_one_text_are_one_sample_of_a_share() -> None:
+    told = (Outcome("a", True), Outcome("b", True))
+    texts = [Sample(n, "local", {"temperature": 0}, n, "one and the same", outcomes=told) for n in range(5)]
+    (found,) = read(texts, {"temperature": (0,)}).points
+    copies = found.measures
+    for name in ("passed", "check:a", "cut"):
+        assert copies[name].n == 1, name
+    assert (copies["passed"].low, copies["passed"].high) == wilson(1, 1)
+    assert copies["pass@2"].value == 1 and copies["pass@2"].low == wilson(1, 1)[0]
+    drawn = point([Sample(n, "local", {}, n, "one and the same", outcomes=told) for n in range(5)]).measures
+    assert (drawn["passed"].n, drawn["passed"].low) == (5, wilson(5, 5)[0])  # above 0 equal answers are draws, too
+    different = point([Sample(n, "local", {}, n, poem, outcomes=told) for n, poem in enumerate(POEMS)]).measures
+    assert (different["passed"].n, different["passed"].low) == (4, wilson(4, 4)[0])
+    mixed = [Sample(n, "local", {}, n, "same", outcomes=(Outcome("a", n > 1),)) for n in range(5)]
+    assert point(mixed).measures["passed"].n == 5
+
+
+def test_values_that_are_all_equal_have_no_interval() -> None:
+    samples = [Sample(n, "local", {}, n, f"a b c {n}", seconds=2.0, usd=0.1) for n in range(2)]
+    measures = point(samples).measures
+    for name in ("length", "time", "cost", "repetition"):
+        assert (measures[name].low, measures[name].high) == (None, None), name
+    right = (Outcome("a", True),)
+    answers = [Sample(n, "local", {}, n % 4, f"7 and {n}", row=n // 4, outcomes=right) for n in range(12)]
+    drawn = point(answers).measures["pass@2"]
+    assert (drawn.value, drawn.low, drawn.high) == (1, *wilson(3, 3))  # of three rows
+
+
+def test_one_check_alone_is_shown_once() -> None:
+    def shown(*outcomes: Outcome) -> tuple[str, ...]:
+        return read(sweep({0.2: POEMS}, outcomes=outcomes), {"temperature": (0.2,)}).measures
+
+    assert [name for name in shown(Outcome("a", True)) if name in ("passed", "check:a")] == ["check:a"]
+    assert shown(Outcome("a", True), Outcome("b", True))[:3] == ("passed", "check:a", "check:b")
+    assert point(sweep({0.2: POEMS}, outcomes=(Outcome("a", True),))).measures["passed"].value == 1  # for programs
+
+
+def test_a_point_says_why_requests_failed_and_how_its_prompt_begins() -> None:
+    faults = ("no such model\n'x'", "timeout", "no such model\n'x'")
+    lost = [Sample(n, "local", {}, n, "", state="failed", fault=fault) for n, fault in enumerate(faults)]
+    (found,) = read([*lost, Sample(3, "local", {}, 3, "yes")], (), prompt_of=lambda one: "Write\nof the sea").points
+    assert (found.failed, found.faults) == (3, (("no such model 'x'", 2), ("timeout", 1)))
+    assert found.prompt == "Write of the sea"
+    (remark,) = read([*lost, Sample(3, "local", {}, 3, "yes")], ()).remarks
+    assert remark.text == "3 of 4 requests failed, 2 of them: no such model 'x' (local)"
+    (remark,) = read([lost[1], Sample(1, "local", {}, 1, "yes")], ()).remarks
+    assert remark.text == "1 of 2 requests failed: timeout (local)"
 
 
 # Rows of a dataset ---------------------------------------------------------------------------------------------------

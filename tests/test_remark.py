@@ -11,7 +11,9 @@ import pytest
 from promptlab.analysis import Reading, Remark, Sample
 from promptlab.analysis.effect import breaks, holm, judge, least_p, reach, repeats_needed, shuffles, sketch
 from promptlab.analysis.reading import read
+from promptlab.analysis.remark import window
 from promptlab.check import Outcome
+from promptlab.events import Token
 from promptlab.params import Value
 
 ENGLISH = [a + b for a in ("ba", "den", "fol", "gri", "mo", "nar") for b in ("d", "ling", "ma", "rest", "y")]
@@ -250,8 +252,61 @@ def test_the_usable_range_ends_where_answers_break_the_form() -> None:
     remark = found(read(samples, {"temperature": values}), "range")
     assert remark and remark.p is not None and remark.p <= 0.05
     assert remark.text.startswith(
-        "usable up to about temperature 1.5: from 1.8 on 60% of the answers break the form, below 0%"
+        "usable up to about temperature 1.5: from 1.8 on 60% of the answers break the form, nothing below it breaks ("
     )
+
+
+def test_copies_of_one_text_are_one_sample_of_the_range() -> None:
+    random = np.random.default_rng(20)
+    values = (0.0, 0.4, 0.7, 1.0)
+    samples = []
+    for cell, (value, repeat) in enumerate(itertools.product(values, range(5))):
+        answer = "the one text" if value == 0 else text(random)
+        passed = value == 0 or (repeat == 0 and value == 0.7)
+        samples.append(Sample(cell, "m", {"temperature": value}, repeat, answer, outcomes=(Outcome("form", passed),)))
+    assert found(read(samples, {"temperature": values}), "range") is None
+    apart = [Sample(one.cell, "m", one.values, one.repeat, f"{one.answer} {one.repeat}", outcomes=one.outcomes)
+             for one in samples]  # fmt: skip
+    remark = found(read(apart, {"temperature": values}), "range")
+    assert remark and remark.text.startswith("usable up to about temperature 0: from 0.4 on 93% of the answers")
+
+
+def test_copies_decide_nothing_of_values_without_an_order() -> None:
+    samples = [Sample(cell, "m", {"system": value}, n, f"text of {value}" + " again" * (own == "no") * n,
+                      outcomes=(Outcome("form", value == "strict"),))
+               for cell, (value, n) in enumerate(itertools.product(("plain", "strict"), range(6)))
+               for own in ["yes"]]  # fmt: skip
+    assert "form" not in codes(samples, {"system": ("plain", "strict")})
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_both_bad_ends_are_told_with_what_is_usable_between(checked: bool) -> None:
+    random = np.random.default_rng(21)
+    values = (0.1, 0.4, 0.7, 1.0, 1.3, 1.8)
+    samples = []
+    for cell, (value, n) in enumerate(itertools.product(values, range(5))):
+        good = 0.4 < value < 1.3
+        answer = f"{n} {'over and over and ' * 12}" if value <= 0.4 else text(random)
+        tokens = tuple(Token("a", -8.0 if value >= 1.3 else -1.0) for _ in range(20))
+        outcomes = (Outcome("form", good or n == 0),) if checked else ()
+        samples.append(Sample(cell, "m", {"temperature": value}, n, answer, tokens=tokens, outcomes=outcomes))
+    remark = found(read(samples, {"temperature": values}), "range")
+    assert remark and remark.p is not None and remark.p <= 0.05
+    told = ("80% of the answers break the form at and below temperature 0.4, 80% from 1.3 on" if checked else
+            "repeats itself at and below temperature 0.4 (repeated 4-grams 0.93), breaks from 1.3 on "
+            "(surprisal 8 nats)")  # fmt: skip
+    assert remark.text.startswith(f"{told}: between them 0.7 and 1 are usable (n = 30, p = 0.0"), remark.text
+
+
+def test_two_bad_ends_where_there_are_none_are_found_in_five_of_a_hundred() -> None:
+    random = np.random.default_rng(22)
+    labels, strata = [n // 5 for n in range(25)], [0] * 25
+    alarms = 0
+    for number in range(100):
+        found_ = window(labels, strata, (random.random(25) < 0.4).tolist(), number)
+        alarms += found_ is not None and found_.p <= 0.05
+    assert alarms <= 5  # it asks for three tests at once
+    assert window(labels, strata, [label >= 3 for label in labels]) is None  # one end alone is no window
 
 
 def test_signs_of_breaking_serve_where_there_are_no_checks() -> None:

@@ -109,10 +109,37 @@ def test_it_holds_what_was_asked_the_findings_the_numbers_and_every_answer() -> 
     assert '<span class="fault">failed</span>' in page
     assert "✗ lines 4x5 (2 lines of 4)" in page
     assert "≈75 tok" in page
-    assert page.count("<svg viewBox") == 10  # nine measures and the plane
+    assert page.count("<svg viewBox") == 9  # eight measures and the plane
+    assert "one point only, so not drawn: cost ($)" in page
     assert '"Noto Sans CJK SC"' in page
     assert "@media print" in page
     assert "prefers-color-scheme:dark" in page
+
+
+def test_the_answers_come_right_after_the_findings() -> None:
+    page = text()
+    places = [page.index(f"<h2>{name}</h2>") for name in ("Findings", "Answers", "Measures", "Plots")]
+    assert places == sorted(places)
+
+
+def test_a_finding_says_nothing_twice() -> None:
+    remarks = (
+        Remark("effect", "temperature changes the answers of local (n = 20, p = 0.001)", "local", 0.001, 20),
+        Remark("failed", "2 of 4 requests failed: no <model> (local)", "local", None, 4),
+        Remark("collapse", "answers collapse to one", "loc", None, 5),
+    )
+    page = text(Reading({}, (), remarks), iter(()))
+    assert re.findall("<li>(.*?)</li>", page) == [
+        "temperature changes the answers of local (n = 20, p = 0.001)",
+        "2 of 4 requests failed: no &lt;model&gt; (local)",
+        '<b>loc</b>: answers collapse to one <span class="soft">(n = 5)</span>',
+    ]  # fmt: skip
+
+
+def test_a_failed_answer_says_why() -> None:
+    lost = Sample(0, "local", {}, 0, "", state="failed", fault="no <b>model</b>\x1b[2J")
+    page = text(Reading({}, (Point("local", {}, (0,), None, {}, failed=1),)), iter([lost]))
+    assert "no &lt;b&gt;model&lt;/b&gt;" in page and "\x1b" not in page
 
 
 def test_a_void_axis_has_no_line_in_its_drawing() -> None:

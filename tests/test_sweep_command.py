@@ -161,6 +161,31 @@ def test_the_first_interrupt_ends_what_runs_and_resume_sends_the_rest(lab: Lab, 
     assert again.code == 0 and len(server.bodies) == 300
 
 
+def test_a_killed_sweep_of_300_cells_loses_nothing_that_had_ended(lab: Lab, model: Start) -> None:
+    seen = threading.Semaphore(0)
+
+    def counted(body: Body) -> str:
+        seen.release()
+        return told(body)
+
+    server = model(counted)
+    process = lab.start("sweep", "verse", *at(server), "-t", "0,1", "-n", "150", "--no-audit", "-j", "4")
+    for _ in range(100):
+        assert seen.acquire(timeout=30)
+    process.kill()
+    process.communicate()
+    store = Store(lab.home / "promptlab.db")
+    ended = {cell.index: said.answer for cell, said in store.samples(1) if said.ending}
+    store.close()
+    before = len(server.bodies)
+    assert 90 <= len(ended) <= before < 300
+    again = lab("sweep", "--resume", "1", "--format", "json")
+    assert again.code == 0, again.err
+    assert len(server.bodies) - before == 300 - len(ended)  # the rest, and nothing twice
+    kept = {cell["index"]: cell["answer"] for cell in again.json["cells"]}
+    assert len(kept) == 300 and all(kept[index] == answer for index, answer in ended.items())
+
+
 def test_a_cap_stops_it_and_a_gate_fails_it(lab: Lab, model: Start) -> None:
     server = model(told)
     done = lab("sweep", "verse", *at(server), "-t", "0,1", "-n", "50", "--no-audit", "--max-tokens-total", "200", "-j1")

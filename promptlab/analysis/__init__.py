@@ -21,6 +21,7 @@ class Sample:
     parameters, and `profile`, `system`, `var.NAME`; `target` is one of its own. `row` is the dataset's row (from 0),
     None without a dataset; `repeat` counts from 0. `state` is the transcript's: done, incomplete (cut), failed,
     cancelled. `outcomes` are those of the checks, `tokens` what the endpoint said of each token of the answer.
+    `fault` is why it failed, in a sentence: untrusted text, empty where nobody knows.
     """
 
     cell: int
@@ -41,12 +42,14 @@ class Sample:
     estimated: bool = False
     rate: float | None = None
     usd: float | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number with its 95% interval (None where there is none to give) and how many samples it rests on.
-    `estimated`: some of them were counted by our own estimate, not by the endpoint."""
+    """One number with its 95% interval (None where there is none to give) and how many samples it rests on:
+    repeats that are all one text are one sample of a share. `estimated`: some of them were counted by our own
+    estimate, not by the endpoint."""
 
     value: float
     low: float | None
@@ -60,7 +63,9 @@ class Point:
     """One point of a sweep: a target at one value of every axis that is real there. `void` names axes that do
     nothing at this target and were collapsed: their samples are all here. `cells` are its cells' numbers in order,
     `shown` the one whose answer stands for them: the medoid, nearest to the others. None where none answered.
-    `distinct` counts the different answers, `cut` those that ended at a limit, `rows` the prompts."""
+    `distinct` counts the different answers, `cut` those that ended at a limit, `rows` the prompts; `prompt` is the
+    beginning of the one that the shown answer answers. `faults` are the reasons why requests failed with how many
+    times each, the commonest first."""
 
     target: str
     values: Mapping[str, Value]
@@ -73,6 +78,8 @@ class Point:
     distinct: int = 0
     cut: int = 0
     rows: int = 1
+    prompt: str = ""
+    faults: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,15 @@ class Row:
     def answered(self) -> int:
         return sum(one.text is not None for one in self.traits)
 
+    @property
+    def copies(self) -> bool:
+        """Whether these are copies: at temperature 0, all that ended are one text. Where answers are drawn, equal ones
+        are as many draws as they are."""
+        if self.stability is None:
+            return False
+        ended = [one.text for one in self.traits if one.ended]
+        return len(ended) > 1 and len(set(ended)) == 1
+
     def distinct_at(self, length: int) -> Estimate | None:
         """distinct-2 of the texts cut to a length; shorter ones take part with all they have."""
         own = [cut for cut in self.distinct if cut <= length]

@@ -51,7 +51,8 @@ def mean(
     limits: tuple[float, float] = (-math.inf, math.inf),
     level: float = _LEVEL,
 ) -> Estimate | None:
-    """The mean with Student's interval; None of nothing, and no interval of one value.
+    """The mean with Student's interval; None of nothing, and no interval of one value or of equal ones, which show no
+    spread to tell it from.
 
     `rows` says of each value which row of a dataset it belongs to. Repeats of one row are not independent of each
     other, so then the mean of row means is taken, with t over the rows (20 rows x 5 repeats taken as 100 values give
@@ -64,6 +65,8 @@ def mean(
         return None
     middle = math.fsum(values) / n
     if n == 1:
+        return Estimate(middle, None, None)
+    if max(values) - min(values) <= 1e-12 * abs(middle):
         return Estimate(middle, None, None)
     variance = math.fsum((value - middle) ** 2 for value in values) / (n - 1)
     return _around(middle, math.sqrt(variance / n), n - 1, limits, level)

@@ -20,8 +20,10 @@ class About(NamedTuple):
 # What tells whether it worked, then the diversity between repeats beside what keeps it honest, then form and price;
 # and last what says little more than those.
 MEASURES: dict[str, About] = {
-    "passed": About("share", "passed", "answers that pass every check", "Wilson 1927"),
-    "correct": About("share", "correct", "answers whose extracted value is the expected one", "Wilson 1927"),
+    "passed": About("share", "passed", "answers that pass every check; at temperature 0 repeats that are one "
+                    "text count once", "Wilson 1927"),
+    "correct": About("share", "correct", "answers whose extracted value is the expected one; at temperature 0 "
+                     "repeats that are one text count once", "Wilson 1927"),
     "distinct_2": About("share", "distinct-2", "different pairs of neighbouring units among all pairs in the repeats",
                         "Li et al., arXiv:1510.03055; texts cut to one length: Liu et al., arXiv:2202.13587"),
     "vendi": About("texts", "effective texts", "effective number of different texts among the repeats: the Vendi score",
@@ -60,7 +62,8 @@ def about(name: str) -> About:
     """What a measure means; `name` may also be `check:NAME`, `pass@K` or `maj@K`. Raises KeyError."""
     if name.startswith(CHECK):
         label = name.removeprefix(CHECK)
-        return About("share", label, f"answers that pass the check {label}", "Wilson 1927")
+        told = f"answers that pass the check {label}; at temperature 0 repeats that are one text count once"
+        return About("share", label, told, "Wilson 1927")
     if name.startswith(PASS):
         return About("share", name, f"chance that one of {name.removeprefix(PASS)} repeats is right",
                      "Chen et al., arXiv:2107.03374")  # fmt: skip

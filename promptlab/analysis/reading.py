@@ -20,7 +20,9 @@ from promptlab.sweep import Axis
 
 __all__ = ["MEASURES", "About", "Stability", "about", "deterministic", "read"]
 
+_FAULTS = 3  # reasons of failure that a point names
 _SHARES = tuple(name for name, told in MEASURES.items() if told.unit == "share")
+_DRAWN = 4  # repeats that pass@k and maj@k need
 _TOKENS = ("answer_tokens", "thinking", "speed", "cost")
 
 
@@ -40,8 +42,9 @@ def read(
     pass@k and maj@k; where not given, the largest power of two of which the repeats hold two. `tell` is told after
     each sample how many were read, of `total`.
 
-    Intervals are at 95%: Wilson's for shares, Student's for means, a jackknife for measures of sets. With a dataset
-    a measure is worked out within each row, and its interval is that of the mean over rows (Miller, arXiv:2411.00640).
+    At temperature 0 repeats that are one text are one sample of every share: five copies are no more evidence than
+    one. Intervals are at 95%: Wilson's for shares, Student's for means, a jackknife for measures of sets. With a
+    dataset a measure is worked out within each row, and its interval is that of the mean over rows (Miller, arXiv:2411.00640).
     Above 200 repeats of one prompt the first 200 are compared with each other, above 40 the jackknife leaves out a
     fortieth at a time, and an axis is tested on 1,000 samples at most; of this what holds is among the notes.
     """
@@ -54,7 +57,7 @@ def read(
     votes = extract_how != "auto" or _mostly_read(points)
     k = k if k is not None else _largest(points)
     told = [_point(one, voids.get(one.target, set()), lengths, votes, k) for one in points]
-    names = {name for point in told for name in point.measures}
+    names = {name for point in told for name in point.measures} - _twin(told)
     seen = [(place, one) for place, point in enumerate(points) for one in point.traits]
     stable = [(place, row.stability) for place, point in enumerate(points) for row in point.rows.values()
               if row.stability]  # fmt: skip
@@ -85,6 +88,15 @@ def _mostly_read(points: Sequence[Gathered]) -> bool:
     return bool(whole) and 2 * sum(one.label is not None for one in whole) >= len(whole)
 
 
+def _twin(points: Sequence[Point]) -> set[str]:
+    """`passed`, where there is one check and it says no more than that: it is shown under the check's name."""
+    checks = {name for point in points for name in point.measures if name.startswith(CHECK)}
+    if len(checks) != 1:
+        return set()
+    (name,) = checks
+    return {"passed"} if all(one.measures.get("passed") == one.measures.get(name) for one in points) else set()
+
+
 def _largest(points: Sequence[Gathered]) -> int:
     """The largest power of two that is at most half the repeats of every point and row that has two or more."""
     sizes = [len(row.traits) for point in points for row in point.rows.values()]
@@ -104,18 +116,22 @@ def _point(
     if scored := _gap(point):
         measures["gap"] = scored
     rows = list(point.rows.values())
+    shown = next((row.shown for row in rows if row.shown is not None), None)
+    faults = Counter(one.fault for one in traits if one.state == "failed" and one.fault)
     return Point(
         point.target, {name: value for name, value in point.values.items() if name not in void},
         tuple(sorted(one.cell for one in traits)),
-        next((row.shown for row in rows if row.shown is not None), None),
+        shown,
         {name: measures[name] for name in ordered(set(measures))}, tuple(sorted(void)),
         sum(row.answered for row in rows), sum(one.state == "failed" for one in traits),
         len({one.text for one in traits} - {None}), sum(one.state == "incomplete" for one in traits), len(rows),
+        next((one.prompt for one in traits if one.cell == shown), ""), tuple(faults.most_common(_FAULTS)),
     )  # fmt: skip
 
 
 def _shares(point: Gathered, votes: bool) -> dict[str, Measure]:
     flags: dict[str, list[tuple[int | None, bool]]] = {}
+    copies = {number for number, row in point.rows.items() if row.copies}
 
     def note(name: str, one: Trait, flag: bool | None) -> None:
         if flag is not None:
@@ -131,9 +147,18 @@ def _shares(point: Gathered, votes: bool) -> dict[str, Measure]:
             note(CHECK + name, one, flag)
         if votes and one.text is not None:
             note("unread", one, one.label is None)
-    found = {name: _share(told) for name, told in flags.items()}
+    found = {name: _share(_once(told, copies)) for name, told in flags.items()}
     majority = _majority(point) if votes else None
     return {**found, **({"majority": majority} if majority else {})}
+
+
+def _once(told: Sequence[tuple[int | None, bool]], copies: Collection[int | None]) -> list[tuple[int | None, bool]]:
+    """Rows whose repeats are all one text, and of which all say the same, with one sample each."""
+    by_row: dict[int | None, list[bool]] = {}
+    for row, flag in told:
+        by_row.setdefault(row, []).append(flag)
+    return [(row, flag) for row, flags in by_row.items()
+            for flag in (flags[:1] if row in copies and len(set(flags)) == 1 else flags)]  # fmt: skip
 
 
 def _share(told: Sequence[tuple[int | None, bool]]) -> Measure:
@@ -146,13 +171,15 @@ def _share(told: Sequence[tuple[int | None, bool]]) -> Measure:
         count = sum(flag for _, flag in told)
         return Measure(count / len(told), *wilson(count, len(told)), len(told))
     shares = [sum(flags) / len(flags) for flags in by_row.values()]
-    middle = math.fsum(shares) / len(shares)
+    return _over_rows(shares, len(told)) or Measure(shares[0], None, None, len(told))
+
+
+def _over_rows(shares: Sequence[float], n: int) -> Measure | None:
+    """The mean of the rows' shares, which rest on `n` samples."""
     estimate = mean(shares, limits=(0.0, 1.0))
-    if max(shares) - min(shares) < 1e-12 or estimate is None:
-        if middle in (0.0, 1.0):
-            return Measure(middle, *wilson(round(middle * len(shares)), len(shares)), len(told))
-        return Measure(middle, None, None, len(told))
-    return Measure(estimate.value, estimate.low, estimate.high, len(told))
+    if estimate is not None and estimate.low is None and estimate.value in (0.0, 1.0):
+        return Measure(estimate.value, *wilson(round(estimate.value * len(shares)), len(shares)), n)
+    return _measure(estimate, n)
 
 
 def _majority(point: Gathered) -> Measure | None:
@@ -172,7 +199,8 @@ def _measure(estimate: Estimate | None, n: int, estimated: bool = False) -> Meas
 
 
 def _drawn(point: Gathered, k: int, votes: bool) -> dict[str, Measure]:
-    """pass@k by the expected answer, or else by the checks; maj@k by the expected answer."""
+    """pass@k by the expected answer, or else by the checks; maj@k by the expected answer. Of fewer than _DRAWN repeats
+    they say nothing."""
     if k < 2:
         return {}
     found: dict[str, Measure] = {}
@@ -180,9 +208,9 @@ def _drawn(point: Gathered, k: int, votes: bool) -> dict[str, Measure]:
     for row in point.rows.values():
         judged = [one.correct if one.correct is not None else one.passed for one in row.traits if one.ended]
         told = [flag for flag in judged if flag is not None]
-        if len(told) < k:
+        if len(told) < max(k, _DRAWN):
             continue
-        sizes.append((sum(told), len(told)))
+        sizes.append((sum(told[:1]), 1) if row.copies and len(set(told)) == 1 else (sum(told), len(told)))
         passed.append(pass_at_k(len(told), sum(told), k))
         right = {one.label for one in row.traits if one.correct and one.label is not None}
         if votes and any(one.correct is not None for one in row.traits):
@@ -191,12 +219,14 @@ def _drawn(point: Gathered, k: int, votes: bool) -> dict[str, Measure]:
             votes_won.append(maj_at_k(counts, {label for label in right if label}, k, abstained))
     n = sum(size for _, size in sizes)
     if len(passed) == 1:
-        low, high = (1 - (1 - end) ** k for end in wilson(*sizes[0]))
+        drawn = k if n > 1 else 1
+        low, high = (1 - (1 - end) ** drawn for end in wilson(*sizes[0]))
         found[f"{PASS}{k}"] = Measure(passed[0], min(low, passed[0]), max(high, passed[0]), n)
-    elif measure := _measure(mean(passed, limits=(0.0, 1.0)), n):
+    elif measure := _over_rows(passed, n):
         found[f"{PASS}{k}"] = measure
-    if measure := _measure(mean(votes_won, limits=(0.0, 1.0)), n):
-        found[f"{MAJ}{k}"] = measure
+    won = _over_rows(votes_won, n) if len(votes_won) > 1 else _measure(mean(votes_won), n)
+    if won:
+        found[f"{MAJ}{k}"] = won
     return found
 
 
@@ -251,7 +281,7 @@ def _gap(point: Gathered) -> Measure | None:
     spread = mean([one.value for one in rows])
     if spread and spread.high is not None:
         half = max(half, spread.high - spread.value)
-    if not math.isfinite(half):
+    if not math.isfinite(half) or half + slack <= 1e-12:
         return Measure(value, None, None, n)
     return Measure(value, value - half - slack, value + half + slack, n)
 

@@ -5,6 +5,7 @@ by Holm for how many there are, and only where it finds an effect is it told wha
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from promptlab.analysis.effect import (
     holm,
     judge,
     least_p,
+    p_values,
     reach,
     repeats_needed,
+    settled,
+    shuffles,
 )
 from promptlab.analysis.measure import about
 from promptlab.analysis.stability import Stability
-from promptlab.analysis.trait import Trait
+from promptlab.analysis.trait import BROKEN_DRIFT, BROKEN_REPETITION, BROKEN_SURPRISAL, Trait
 from promptlab.params import BODY, Value, show
 
 FEWEST = 3  # answers at each value before anything is said of an axis
@@ -164,6 +168,21 @@ def _bad(case: _Case) -> tuple[list[bool], bool]:
     return [one.broken for one in case.traits], False
 
 
+def _once(case: _Case) -> list[int]:
+    """The samples as a test of how many go wrong takes them: where all repeats of a value and stratum are one text,
+    one of them, as five copies are no more evidence than one. Along the temperature only those at 0 are copies: above
+    it equal answers have been drawn."""
+    cells: dict[tuple[int, int], list[int]] = {}
+    for place, key in enumerate(zip(case.strata, case.labels, strict=True)):
+        cells.setdefault(key, []).append(place)
+    kept: list[int] = []
+    for places in cells.values():
+        alike = {(case.traits[place].text, case.traits[place].passed) for place in places}
+        drawn = case.axis == "temperature" and case.values[case.labels[places[0]]] != 0
+        kept += places[:1] if len(alike) == 1 and not drawn else places
+    return sorted(kept)
+
+
 def _judge(case: _Case) -> Effect:
     return judge(case.labels, case.strata, _sketches(case), _scales(case))
 
@@ -244,28 +263,118 @@ def _kinds(case: _Case, effect: Effect) -> Iterator[Remark]:
             yield found
         if found := _collapse(case):
             yield found
-    elif effect.parts.get("broken", 1) <= LEVEL:
-        yield _extremes(case, effect.parts["broken"])
+    elif effect.parts.get("broken", 1) <= LEVEL and (found := _extremes(case, effect.parts["broken"])):
+        yield found
     if effect.parts.get("length", 1) <= LEVEL and _cut_share(case.traits) <= _CUT:
         yield _lengths(case, effect.parts["length"])
 
 
 def _broken(case: _Case) -> Remark | None:
     bad, checked = _bad(case)
-    found = breaks(case.labels, case.strata, bad)
+    kept = _once(case)
+    tested = ([case.labels[at] for at in kept], [case.strata[at] for at in kept], [bad[at] for at in kept])
+    if both := _ends(case, tested, bad, checked):
+        return both
+    found = breaks(*tested)
     if found is None or found.p > LEVEL or max(found.above, found.below) < _BAD:
         return None
     at, before = show(case.values[found.at]), show(case.values[found.at - 1])
     what = "break the form" if checked else "look broken"
     tail = "" if checked else ": odd words, loops, another script or a surprisal above 5 nats"
-    n = len(case.traits)
+    n = len(kept)
+    below, above = (_share_of(bad, case, side) for side in (range(found.at), range(found.at, len(case.values))))
     if found.above > found.below:
-        bound = f"usable up to about {case.name} {before}: " if found.below <= _GOOD else ""
-        text = f"{bound}from {at} on {_percent(found.above)} of the answers {what}, below {_percent(found.below)}"
+        bound = f"usable up to about {case.name} {before}: " if below <= _GOOD else ""
+        rest = f"below it {_percent(below)}" if below else "nothing below it breaks"
+        text = f"{bound}from {at} on {_percent(above)} of the answers {what}, {rest}"
     else:
-        bound = f"usable from about {case.name} {at}: " if found.above <= _GOOD else ""
-        text = f"{bound}up to {before} {_percent(found.below)} of the answers {what}, above {_percent(found.above)}"
+        bound = f"usable from about {case.name} {at}: " if above <= _GOOD else ""
+        rest = f"above it {_percent(above)}" if above else "nothing above it breaks"
+        text = f"{bound}up to {before} {_percent(below)} of the answers {what}, {rest}"
     return Remark("range", f"{text} (n = {n}, {_p(found.p)}){tail}", case.target, found.p, n)
+
+
+def _ends(
+    case: _Case, tested: tuple[list[int], list[int], list[bool]], bad: Sequence[bool], checked: bool
+) -> Remark | None:
+    """Where answers go wrong at both ends: what they do there, and the values between that are usable."""
+    found = window(*tested)
+    if found is None or found.p > LEVEL:
+        return None
+    sides = (range(found.start), range(found.start, found.stop), range(found.stop, len(case.values)))
+    shares = [_share_of(bad, case, side) for side in sides]
+    if shares[1] > _GOOD or min(shares[0], shares[2]) < _BAD:
+        return None
+    below, above = show(case.values[found.start - 1]), show(case.values[found.stop])
+    if checked:
+        text = (f"{_percent(shares[0])} of the answers break the form at and below {case.name} {below}, "
+                f"{_percent(shares[2])} from {above} on")  # fmt: skip
+    else:
+        broken = [(one, label) for one, label, flag in zip(case.traits, case.labels, bad, strict=True) if flag]
+        first, second = (_sign([one for one, label in broken if label in side]) for side in sides[::2])
+        text = f"{first[0]} at and below {case.name} {below} ({first[1]}), {second[0]} from {above} on ({second[1]})"
+    values = [show(case.values[label]) for label in sides[1]]
+    between = f"{', '.join(values[:-1])} and {values[-1]} are" if len(values) > 1 else f"only {values[0]} is"
+    n = len(tested[0])
+    return Remark("range", f"{text}: between them {between} usable (n = {n}, {_p(found.p)})", case.target, found.p, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Labels from `start` up to but not `stop` that differ from both sides; `p` is the largest of three: of the window
+    over all that there could have been, and of each side against it."""
+
+    start: int
+    stop: int
+    p: float
+
+
+def window(labels: Sequence[int], strata: Sequence[int], bad: Sequence[bool], seed: int = 0) -> Window | None:
+    """The labels in the middle whose share of bad samples is most below that of all others, where each side alone is
+    above it, too; None where there is none. As an intersection-union test (Berger 1982) its p is the largest."""
+    own, rows, marks = np.asarray(labels), np.asarray(strata), np.asarray(bad, dtype=np.float64)
+    last = int(own.max(initial=0)) + 1
+    if last < 3 or marks.min() == marks.max():
+        return None
+    permuted = shuffles(labels, strata, seed)
+    places = [(start, stop) for start in range(1, last - 1) for stop in range(start + 1, last)]
+    spread = marks.mean() * (1 - marks.mean())
+    scores = []
+    for start, stop in places:
+        inside = (permuted >= start) & (permuted < stop)
+        n = int(inside[0].sum())
+        differs = (~inside) @ marks / (len(marks) - n) - inside @ marks / n
+        scores.append(differs / math.sqrt(spread * (1 / n + 1 / (len(marks) - n))))
+    greatest = settled(np.max(np.stack(scores), axis=0))
+    start, stop = places[int(np.argmax([score[0] for score in scores]))]
+    ps = [float(p_values(greatest)[0])]
+    for kept, low in ((own < stop, True), (own >= start, False)):
+        side = breaks(own[kept].tolist(), rows[kept].tolist(), (marks[kept] > 0).tolist(), seed)
+        if side is None or (side.below > side.above) != low or side.at != (start if low else stop):
+            return None
+        ps.append(side.p)
+    return Window(start, stop, max(ps))
+
+
+def _share_of(bad: Sequence[bool], case: _Case, side: range) -> float:
+    own = [flag for flag, label in zip(bad, case.labels, strict=True) if label in side]
+    return sum(own) / len(own)
+
+
+def _sign(broken: Sequence[Trait]) -> tuple[str, str]:
+    """What broken texts do, by the commonest of their signs, and how much of it."""
+    signs = {
+        "repetition": ("repeats itself", "repeated 4-grams {}", BROKEN_REPETITION),
+        "surprisal": ("breaks", "surprisal {} nats", BROKEN_SURPRISAL),
+        "drift": ("breaks", "letters in another script {}", BROKEN_DRIFT),
+    }
+    found = {name: own for name, (_, _, least) in signs.items()
+             if (own := [value for one in broken if (value := one.scales.get(name, 0.0)) > least])}  # fmt: skip
+    if not found:
+        return "breaks", "odd words"
+    name = max(found, key=lambda name: len(found[name]))
+    mean = sum(found[name]) / len(found[name])
+    return signs[name][0], signs[name][1].format(f"{mean:.2g}")
 
 
 def _collapse(case: _Case) -> Remark | None:
@@ -296,9 +405,16 @@ def _same(case: _Case, texts: Sequence[int], label: int) -> float:
     return sum(count * (count - 1) for row in rows.values() for count in row.values()) / pairs if pairs else 0.0
 
 
-def _extremes(case: _Case, p: float) -> Remark:
-    """Of values without an order: where most and fewest answers go wrong."""
+def _extremes(case: _Case, p: float) -> Remark | None:
+    """Of values without an order: where most and fewest answers go wrong, if copies of one text don't decide it."""
     bad, checked = _bad(case)
+    kept = _once(case)
+    if len(kept) < len(bad):  # copies took part in `p`
+        scales = {"broken": [float(bad[at]) for at in kept]}
+        labels, strata = [case.labels[at] for at in kept], [case.strata[at] for at in kept]
+        p = max(p, judge(labels, strata, _sketches(case)[kept], scales).parts["broken"])
+        if p > LEVEL:
+            return None
     shares = []
     for label, value in enumerate(case.values):
         own = [flag for flag, mine in zip(bad, case.labels, strict=True) if mine == label]
@@ -306,7 +422,7 @@ def _extremes(case: _Case, p: float) -> Remark:
     most, fewest = max(shares), min(shares)
     what = "break the form" if checked else "look broken"
     text = f"{_percent(most[0])} of the answers {what} at {case.name} {most[1]}, {_percent(fewest[0])} at {fewest[1]}"
-    return Remark("form", f"{text} (n = {len(bad)}, {_p(p)})", case.target, p, len(bad))
+    return Remark("form", f"{text} (n = {len(kept)}, {_p(p)})", case.target, p, len(kept))
 
 
 def _lengths(case: _Case, p: float) -> Remark:
@@ -329,8 +445,11 @@ def _faults(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
     n = len(traits)
     counts = Counter(one.state for one in traits)
     unsent = n - counts["failed"] - counts["done"] - counts["incomplete"]
+    why = Counter(one.fault for one in traits if one.state == "failed" and one.fault).most_common(1)
+    reason, times = why[0] if why else ("they are in no measure", counts["failed"])
+    most = f", {times} of them" if times < counts["failed"] else ""
     for code, count, text in (
-        ("failed", counts["failed"], "requests failed: they are in no measure"),
+        ("failed", counts["failed"], f"requests failed{most}: {reason}"),
         ("missing", unsent, "cells have no answer: cancelled or never sent"),
         ("empty", sum(one.ended and one.text is None for one in traits), "answers are empty"),
     ):

@@ -19,6 +19,7 @@ from promptlab.extract import extract
 
 ANSWERED = ("done", "incomplete")
 _LABEL = 64  # characters of an extracted answer that are kept
+_LINE = 120  # characters of a fault and of a prompt that are kept
 
 # Signs of a text that fell apart, set so that ordinary prose and code show none (measured with SmolLM2-135M at
 # temperatures 0 to 2: up to 1 no text did, at 2 five in six do, and by surprisal all).
@@ -35,7 +36,8 @@ _ODD = re.compile(
 class Trait:
     """One sample in numbers. `text` stands for its answer and `label` for what was extracted of it: equal numbers for
     equal ones, None for none. `passed` is whether it passed every check, None where nobody can tell. `scales` are its
-    measures by name; `estimated` says that tokens were counted by us. `broken`: see `signs`."""
+    measures by name; `estimated` says that tokens were counted by us. `broken`: see `signs`. `fault` is why it failed
+    and `prompt` how its prompt begins, each one line."""
 
     cell: int
     row: int | None
@@ -51,6 +53,8 @@ class Trait:
     gap: tuple[Gap, int] | None
     broken: bool
     sketch: NDArray[np.float16] | None
+    fault: str = ""
+    prompt: str = ""
 
     @property
     def ended(self) -> bool:
@@ -76,6 +80,7 @@ def trait(sample: Sample, text: Text | None, prompt: str, how: str, expected: st
         tuple((outcome.name, outcome.passed) for outcome in sample.outcomes if ended and outcome.passed is not None),
         scales, sample.estimated, (scored, len(sample.tokens)) if scored else None,
         text is not None and signs(text.text, scales), sketch(text.text) if text else None,
+        _line(sample.fault), _line(prompt),
     )  # fmt: skip
 
 
@@ -113,6 +118,11 @@ def _passed(sample: Sample) -> bool | None:
 def _short(label: str | None) -> str | None:
     """A label, or, where it is a long text, what stands for it."""
     return label if label is None or len(label) <= _LABEL else f"{label[:_LABEL]} {_number(label):x}"
+
+
+def _line(text: str) -> str:
+    """The beginning of a text as one line; all of it that is looked at is bounded."""
+    return " ".join(text[: 4 * _LINE].split())[:_LINE]
 
 
 def _number(text: str) -> int:

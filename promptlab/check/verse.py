@@ -118,8 +118,9 @@ def wanted(want: str) -> tuple[tuple[int, ...], bool]:
 def rhymes(want: str, text: str) -> tuple[bool | None, str]:
     """Whether lines of Chinese verse rhyme: their last characters have readings of one class and one kind of tone.
 
-    The note says how often lines that end on random characters would: the more readings characters have, the more
-    that is. Characters with several readings pass with any of them."""
+    The same character twice is no rhyme but a fault of its own (重韵). The note says how often lines that end on
+    random characters would pass: the more readings characters have, the more that is. Characters with several
+    readings pass with any of them."""
     try:
         need_pinyin()
     except UsageError as error:
@@ -130,6 +131,8 @@ def rhymes(want: str, text: str) -> tuple[bool | None, str]:
     if len(places) < 2 or max(places) > len(lines):
         return False, f"{len(lines)} Chinese line{'s' * (len(lines) != 1)}: too few to rhyme"
     ends = [lines[place - 1][-1] for place in places]
+    if twice := next((end for at, end in enumerate(ends) if end in ends[:at]), ""):
+        return False, f"the same character twice: {twice}"
     shared = frozenset.intersection(*map(sounds, ends))
     passed = any(tone == LEVEL or not level for _, tone in shared)
     told = " ".join(f"{place}{end}" for place, end in zip(places, ends, strict=True))

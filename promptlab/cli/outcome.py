@@ -51,6 +51,7 @@ def sample_of(cell: Cell, said: Transcript, costing: Costing, *, allow_run: bool
         cell.index, cell.target, cell.values, cell.repeat, said.answer, cell.row, said.thinking, state,
         said.finish_reason, outcomes, tuple(said.tokens), times.total, times.thinking, counts.answer, counts.thinking,
         counts.estimated, metrics.rate(said), costing(cell, said).usd,
+        said.fault.message if said.fault else "",
     )  # fmt: skip
 
 

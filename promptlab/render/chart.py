@@ -19,6 +19,7 @@ from promptlab.render.group import (
     Numbers,
     axis_name,
     groups,
+    meaning,
     measure_name,
     numbers,
     numeric,
@@ -26,6 +27,8 @@ from promptlab.render.group import (
 )
 
 DIVERSITY, SURPRISAL, ENTROPY_GAP = ("distinct_2", "vendi"), "surprisal", "gap"
+ONE, FLAT, NARROW = "one point only", "the same everywhere", "a range too narrow to draw"
+_FINE = 4  # decimals of ticks between which nothing can be seen
 _SLOT = 0.2  # share of the width that a place outside the scale takes: default, ignored
 
 
@@ -111,6 +114,30 @@ def charts(reading: Reading, names: Sequence[str] | None = None) -> tuple[Chart,
     return tuple(chart for chart in found if chart is not None)
 
 
+def idle(reading: Reading, names: Iterable[str]) -> dict[str, str]:
+    """Which of these measures make no picture, with why: one point, the same at all points, or a range that only
+    ticks of four decimals and more could tell (of small numbers, as of dollars, where it is also narrow)."""
+    found = {}
+    for name in names:
+        known = [point.measures[name] for point in reading.points if _drawable(point, name)]
+        values = [each.value for each in known]
+        if len(known) == 1:
+            found[name] = ONE
+        elif known and max(values) - min(values) <= 1e-9 * max(1e-3, *map(abs, values)):
+            found[name] = FLAT
+        elif known and (chart := _chart(reading, name)) is not None:
+            low, high = chart.scale.low, chart.scale.high
+            narrow = _share(name) or high - low < 0.05 * max(abs(low), abs(high))
+            if narrow and len(chart.scale.ticks[0][1].partition(".")[2]) >= _FINE:
+                found[name] = NARROW
+    return found
+
+
+def _share(name: str) -> bool:
+    known = meaning(name)
+    return known is not None and known.unit == "share"
+
+
 def _chart(reading: Reading, name: str) -> Chart | None:
     together = groups(reading)
     all_points = [point for group in together for point in group.points]
@@ -134,7 +161,7 @@ def _chart(reading: Reading, name: str) -> Chart | None:
             at = places[label] if curve else float(place)
             marks.append(Mark(at, label, point.measures[name], joined))
         series.append(Series(group.title, number, tuple(sorted(marks, key=lambda mark: mark.at))))
-    low, high = _ends(known, from_zero=not curve)
+    low, high = _ends(known, from_zero=not curve, share=_share(name))
     return Chart(
         measure_name(name), axis_name(first), curve, tuple(series),
         tuple(sorted({(at, label) for label, at in places.items()})), scale(low, high, 4), how,
@@ -162,14 +189,15 @@ def _places(reading: Reading, together: Iterable[Group], first: str, values: lis
     return places
 
 
-def _ends(known: Iterable[Measure], *, from_zero: bool = False) -> tuple[float, float]:
+def _ends(known: Iterable[Measure], *, from_zero: bool = False, share: bool = False) -> tuple[float, float]:
     """The least and the greatest of the values and the ends of their intervals."""
     ends = [end for each in known for end in (each.value, each.low, each.high) if end is not None]
     finite = [end for end in ends if math.isfinite(end)]
     low, high = min(finite), max(finite)
     if from_zero or 0 < low < 0.4 * high:  # near enough to nothing that nothing belongs on the scale
         low, high = min(low, 0.0), max(high, 0.0)
-    return low, high
+    # The room around one value never goes beyond a share's own ends.
+    return (0.0, 1.0) if share and high <= low else (low, high)
 
 
 def scale(low: float, high: float, most: int) -> Scale:
@@ -188,7 +216,7 @@ def scale(low: float, high: float, most: int) -> Scale:
 
 
 def plane(reading: Reading) -> Plane | None:
-    """Diversity against surprisal, where the log probabilities for it are known; None elsewhere."""
+    """Diversity against surprisal, where log probabilities are known at two points or more; None elsewhere."""
     diversity = next((name for name in DIVERSITY if name in reading.measures), None)
     if diversity is None or SURPRISAL not in reading.measures:
         return None
@@ -200,13 +228,13 @@ def plane(reading: Reading) -> Plane | None:
                  for point in points]  # fmt: skip
         if spots:
             tracks.append(Track(group.title, number, tuple(spots), _natural(points)))
-    if not tracks:
+    if sum(len(track.spots) for track in tracks) < 2:
         return None
     along = [spot.along for track in tracks for spot in track.spots]
     up = [spot.up for track in tracks for spot in track.spots]
     return Plane(
         f"{measure_name(diversity)} against surprisal", "surprisal (nats a token)", tuple(tracks),
-        scale(*_ends(along), 5), scale(*_ends(up), 4),
+        scale(*_ends(along), 5), scale(*_ends(up, share=_share(diversity)), 4),
     )  # fmt: skip
 
 

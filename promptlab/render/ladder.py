@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from promptlab.analysis import Point, Reading, Sample
 from promptlab.render.group import Group, count, groups, step
 from promptlab.render.picture import BLANK, GAP, Picture, Piece, Row, beside, row
-from promptlab.render.sanitise import clean
+from promptlab.render.sanitise import clean, clean_line
 from promptlab.render.wrap import fit, wrap_line
 from promptlab.render.wrap import width as cells_of
 
@@ -18,6 +18,7 @@ LEAST = 38  # cells of a column
 HEIGHT = 8  # lines of an answer
 SEPARATOR = " · "
 _INDENT = "  "
+_REASON = 3  # lines of a reason of failure
 _MOST_READ = 20_000  # characters of an answer: more lines than any terminal shows
 
 
@@ -26,6 +27,8 @@ class _Rung:
     title: str
     facts: str
     troubles: str
+    reason: str
+    prompt: str
     lines: list[str]
     more: str
 
@@ -72,13 +75,16 @@ def _across(number: int, width: int) -> int:
 def _rung(
     reading: Reading, group: Group, point: Point, answer_of: Callable[[int], Sample], cells: int, height: int
 ) -> _Rung:  # fmt: skip
-    shown = answer_of(point.shown).answer if point.shown is not None else ""
-    troubles = " · ".join(f"{n} {word}" for n, word in ((point.failed, "failed"), (point.cut, "cut")) if n)
+    sample = answer_of(point.shown) if point.shown is not None else None
+    shown = sample.answer if sample else ""
+    failed = 0 if point.faults else point.failed  # else it is told with the reason
+    troubles = " · ".join(f"{n} {word}" for n, word in ((failed, "failed"), (point.cut, "cut")) if n)
     lines = [part for line in _text(shown) for part in wrap_line(line, cells)] if shown else []
     more = count(len(lines) - height, "more line") if len(lines) > height else ""
     if len(shown) > _MOST_READ:
         more = f"over {more}" if more else "more"
-    return _Rung(step(reading, point, group.paired), _facts(point), troubles, lines[:height], more)
+    return _Rung(step(reading, point, group.paired), _facts(point), troubles, _reason(point), _prompt(point, sample),
+                 lines[:height], more)  # fmt: skip
 
 
 def _facts(point: Point) -> str:
@@ -91,12 +97,33 @@ def _facts(point: Point) -> str:
     return f"{count(point.answered, 'answer')}, {point.distinct} distinct"
 
 
+def _reason(point: Point) -> str:
+    """How many requests failed, and why most of them did."""
+    if not point.faults:
+        return ""
+    why, times = point.faults[0]
+    most = f", {times} of them" if times < point.failed else ""
+    return f"{point.failed} failed{most}: {clean_line(why)}"
+
+
+def _prompt(point: Point, sample: Sample | None) -> str:
+    """Which of several prompts the shown answer answers: its row, and how it begins."""
+    if sample is None or point.rows < 2:
+        return ""
+    row_of = [f"row {sample.row + 1}"] if sample.row is not None else []
+    return ": ".join([*row_of, *([clean_line(point.prompt)] if point.prompt else [])])
+
+
 def _text(answer: str) -> list[str]:
     lines = clean(answer[:_MOST_READ]).strip().split("\n")
     return [line for number, line in enumerate(lines) if line.strip() or (number and lines[number - 1].strip())]
 
 
-def _body(rung: _Rung) -> Iterable[Row]:
+def _body(rung: _Rung, cells: int) -> Iterable[Row]:
+    if rung.reason:
+        yield from (row(line, "fault") for line in wrap_line(rung.reason, cells)[:_REASON])
+    if rung.prompt:
+        yield row(fit(rung.prompt, cells), "dim")
     yield from (row(line) for line in rung.lines)
     if rung.more:
         yield row(f"… {rung.more}", "dim")
@@ -108,7 +135,7 @@ def _column(rung: _Rung, cells: int) -> list[Row]:
         told = [(Piece(rung.facts + SEPARATOR, "dim"), Piece(rung.troubles, "fault"))]
     elif rung.troubles:
         told.append(row(rung.troubles, "fault"))
-    return [row(rung.title, "strong"), *told, *_body(rung)]
+    return [row(rung.title, "strong"), *told, *_body(rung, cells)]
 
 
 def _lying(rung: _Rung, width: int) -> list[Row]:
@@ -124,4 +151,4 @@ def _lying(rung: _Rung, width: int) -> list[Row]:
         else:
             rows.append([Piece(_INDENT + fit(text, width - len(_INDENT)), style)])
             left = width - cells_of(_INDENT + text)
-    return [*map(tuple, rows), *((Piece(_INDENT), *line) for line in _body(rung))]
+    return [*map(tuple, rows), *((Piece(_INDENT), *line) for line in _body(rung, max(2, width - len(_INDENT))))]

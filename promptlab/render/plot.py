@@ -7,12 +7,12 @@ that the whole process shares; and neither gives the report's SVG the same scale
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from promptlab.analysis import Reading
-from promptlab.render.chart import Chart, Mark, Plane, Scale, Series, charts, plane
-from promptlab.render.group import axis_name, measure_name, of
+from promptlab.render.chart import Chart, Mark, Plane, Scale, Series, charts, idle, plane
+from promptlab.render.group import axis_name, measure_name
 from promptlab.render.picture import COLOURS, Picture, Piece, Row, beside, row, stack
 from promptlab.render.wrap import fit, pad, width, wrap_line
 
@@ -26,32 +26,29 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille
 _BAR_LABEL = 16
 
 
-def plots(reading: Reading, width: int, height: int = 8, *, names: Sequence[str] | None = None) -> Picture:
+def plots(reading: Reading, width: int, height: int = 9, *, names: Sequence[str] | None = None) -> Picture:
     """A plot for each of the measures that tell most (or of `names`), as many side by side as fit in `width` cells,
-    each `height` rows high within its axes; and the plane, where log probabilities are known. A measure that is the
-    same at every point is named, not drawn."""
-    flat = () if names else tuple(name for name in reading.measures if _flat(reading, name))
-    drawn = charts(reading, names or _telling([name for name in reading.measures if name not in flat]))
+    each about `height` rows high within its axes; and the plane, where log probabilities are known. A measure in
+    whose picture nothing could be seen is named, not drawn. `height` gives way by a few rows where ticks would stand
+    unevenly."""
+    still = {} if names else idle(reading, reading.measures)
+    chosen = names or _telling([name for name in reading.measures if name not in still])
+    drawn = charts(reading, chosen) if chosen else ()
     most = max(1, min(len(drawn), (width + 3) // (LEAST + 3)))
     across = max(1, -(-len(drawn) // max(1, -(-len(drawn) // most))))
     cells = min(72, (width - 3 * (across - 1)) // across)
-    blocks = [_curve(chart, cells, height) if chart.curve else _bars(chart, cells) for chart in drawn]
+    rows = _rows([chart.scale for chart in drawn if chart.curve], height)
+    blocks = [_curve(chart, cells, rows) if chart.curve else _bars(chart, cells) for chart in drawn]
     pictures = [
         Picture(tuple(beside(blocks[start : start + across], cells, "   ")))
         for start in range(0, len(blocks), across)
     ]  # fmt: skip
-    if drawn or flat:
-        pictures.append(Picture(tuple(_legend(reading, drawn, flat, width, all_asked=bool(names)))))
+    if drawn or still:
+        pictures.append(Picture(tuple(_legend(reading, drawn, still, width, all_asked=bool(names)))))
     surface = None if names else plane(reading)
     if surface is not None:
         pictures.append(Picture(tuple(_plane(surface, min(width, 78), max(height, 12), width))))
     return stack(pictures)
-
-
-def _flat(reading: Reading, name: str) -> bool:
-    """Whether a measure is the same at all points, two or more: a line that says nothing."""
-    values = [each.value for each in of(reading.points, name) if each is not None]
-    return len(values) > 1 and max(values) - min(values) <= 1e-9
 
 
 def _telling(names: Sequence[str]) -> list[str]:
@@ -64,7 +61,7 @@ def _telling(names: Sequence[str]) -> list[str]:
 
 
 def _legend(
-    reading: Reading, drawn: Sequence[Chart], flat: Sequence[str], cells: int, *, all_asked: bool
+    reading: Reading, drawn: Sequence[Chart], still: Mapping[str, str], cells: int, *, all_asked: bool
 ) -> list[Row]:  # fmt: skip
     rows: list[Row] = []
     said = []
@@ -78,12 +75,19 @@ def _legend(
     elif drawn:
         said.append("▓ and ░: the 95% interval, within the bar and beyond it")
     titles = {chart.title for chart in drawn}
-    rest = [measure_name(name) for name in reading.measures if name not in flat and measure_name(name) not in titles]
+    rest = [measure_name(name) for name in reading.measures if name not in still and measure_name(name) not in titles]
     if rest and not all_asked:
         said.append(f"not drawn: {', '.join(rest)}")
-    if flat:
-        said.append(f"the same everywhere, so not drawn: {', '.join(map(measure_name, flat))}")
+    said += undrawn(still)
     return [*rows, *(row(line, "dim") for line in wrap_line("; ".join(said), max(2, cells)))]
+
+
+def undrawn(still: Mapping[str, str]) -> list[str]:
+    """The measures that `idle` found nothing to draw of, with why."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in still.items():
+        by_reason.setdefault(why, []).append(measure_name(name))
+    return [f"{why}, so not drawn: {', '.join(names)}" for why, names in by_reason.items()]
 
 
 def _marker(number: int) -> str:
@@ -180,6 +184,19 @@ def _downwards(scale: Scale, height: int) -> Callable[[float], int]:
     return lambda value: round((1 - scale.place(value)) * (4 * height - 1))
 
 
+def _rows(scales: Sequence[Scale], height: int) -> int:
+    """How many rows, about `height`, on which the ticks of all these scales stand equally far apart."""
+    near = sorted(range(2, height + 4), key=lambda rows: (abs(rows - height), rows))
+    return next((rows for rows in near if all(_every(scale, rows) for scale in scales)), height)
+
+
+def _every(scale: Scale, rows: int) -> int:
+    """Each how manieth tick is named on so many rows, so that they stand equally far apart; 0 where none would."""
+    steps = len(scale.ticks) - 1
+    return next((every for every in range(1, steps + 1) if steps % every == 0 and (steps > every or steps == 1)
+                 and (rows - 1) % (steps // every) == 0), 0)  # fmt: skip
+
+
 def _lines(
     canvas: _Canvas, series: Series, along: Callable[[float, int], int], down: Callable[[float], int]
 ) -> None:  # fmt: skip
@@ -205,7 +222,7 @@ def _framed(
     canvas: _Canvas, scale: Scale, down: Callable[[float], int], label: int, places: Sequence[tuple[int, str]]
 ) -> list[Row]:
     """The canvas with its axes: ticks of the scale at the left, the places named below."""
-    ticks = {down(value) // 4: text for value, text in scale.ticks}
+    ticks = {down(value) // 4: text for value, text in scale.ticks[:: _every(scale, canvas.rows) or 1]}
     rows: list[Row] = [
         (Piece(ticks.get(line, "").rjust(label) + (" ┤" if line in ticks else " │"), "dim"), *canvas.line_of(line))
         for line in range(canvas.rows)
@@ -266,6 +283,7 @@ def _bar(mark: Mark, scale: Scale, cells: int) -> str:
 
 def _plane(surface: Plane, cells: int, height: int, whole: int) -> list[Row]:
     label = max(len(text) for _, text in surface.up.ticks)
+    height = _rows([surface.up], height)
     canvas = _Canvas(cells - label - 2, height)
     down = _downwards(surface.up, height)
 

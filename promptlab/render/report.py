@@ -7,6 +7,7 @@ every address, so that what escaping might miss can neither run nor load nor sen
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from promptlab.analysis import Reading, Remark, Sample
 from promptlab.check import Outcome
 from promptlab.params import show
 from promptlab.render import svg
-from promptlab.render.chart import charts, plane
+from promptlab.render.chart import charts, idle, plane
 from promptlab.render.facts import SEPARATOR, seconds
 from promptlab.render.group import (
     IGNORED,
@@ -35,7 +36,7 @@ from promptlab.render.group import (
     value_text,
 )
 from promptlab.render.picture import COLOURS, HEATS
-from promptlab.render.plot import reading_aid
+from promptlab.render.plot import reading_aid, undrawn
 from promptlab.render.sanitise import clean, clean_line
 
 _TITLE = 80  # characters
@@ -49,9 +50,9 @@ def report(reading: Reading, samples: Iterable[Sample], head: Mapping[str, str])
     yield from _opening(head)
     yield from _asked(reading, head)
     yield from _remarks(reading)
+    yield from _answers(reading, samples)
     yield from _table(reading)
     yield from _plots(reading)
-    yield from _answers(reading, samples)
     yield f"<script>{_own('report.js')}</script>\n</body>\n</html>\n"
 
 
@@ -118,12 +119,14 @@ def _remarks(reading: Reading) -> Iterator[str]:
 
 
 def _remark(remark: Remark) -> str:
-    facts = [f"p = {remark.p:.2g}"] if remark.p is not None else []
-    facts += [f"n = {remark.n}"] if remark.n else []
+    said = remark.text
+    facts = [f"p = {remark.p:.2g}"] if remark.p is not None and not re.search(r"\bp [=<] ", said) else []
+    facts += [f"n = {remark.n}"] if remark.n and "n = " not in said and f"of {remark.n} " not in said else []
     facts += [f"needs {count(remark.needs, 'more repeat')}"] if remark.needs else []
     about = f' <span class="soft">({escape(", ".join(facts))})</span>' if facts else ""
-    target = f"<b>{_line(remark.target)}</b>: " if remark.target else ""
-    return f"{target}{_line(remark.text)}{about}"
+    named = re.search(rf"(?<!\w){re.escape(remark.target)}(?!\w)", said)
+    target = f"<b>{_line(remark.target)}</b>: " if remark.target and not named else ""
+    return f"{target}{_line(said)}{about}"
 
 
 def _table(reading: Reading) -> Iterator[str]:
@@ -170,11 +173,13 @@ def _help(name: str) -> str:
 
 
 def _plots(reading: Reading) -> Iterator[str]:
-    drawn = charts(reading)
-    if not drawn:
+    still = idle(reading, reading.measures)
+    named = [name for name in reading.measures if name not in still]
+    drawn = charts(reading, named) if named else ()
+    if not drawn and not still:
         return
     yield "<section><h2>Plots</h2>\n"
-    if len(drawn[0].series) > 1 and drawn[0].curve:
+    if drawn and len(drawn[0].series) > 1 and drawn[0].curve:
         yield "<p>"
         for series in drawn[0].series:
             shape = svg.sign(series.number, 8, 8)
@@ -182,11 +187,14 @@ def _plots(reading: Reading) -> Iterator[str]:
             yield f'<span class="key"><svg width="16" height="16" aria-hidden="true">{drawing}</svg>'
             yield f"{escape(series.title)}</span>"
         yield "</p>\n"
-    yield '<div class="plots">\n'
-    for each in drawn:
-        yield svg.chart(each) + "\n"
-    yield '</div><p class="note">Whiskers are 95% intervals. Where an axis is ignored there is one mark and no curve.'
-    yield "</p>\n"
+    if drawn:
+        yield '<div class="plots">\n'
+        for each in drawn:
+            yield svg.chart(each) + "\n"
+        yield '</div><p class="note">Whiskers are 95% intervals. Where an axis is ignored there is one mark and no '
+        yield "curve.</p>\n"
+    for told in undrawn(still):
+        yield f'<p class="note">{escape(told)}</p>\n'
     if (surface := plane(reading)) is not None:
         yield f"<figure>{svg.plane(surface)}<figcaption>{escape(reading_aid(surface))}</figcaption></figure>\n"
     yield "</section>\n"
@@ -262,6 +270,8 @@ def _card(reading: Reading, sample: Sample, index: _Index) -> str:
         inside = f"<summary>{_thought(sample)}</summary><pre>{_text(sample.thinking)}</pre>"
         thinking = f"<details>{inside}</details>"
     bad = f'<span class="fault">{_line(sample.state)}</span> ' if sample.state != "done" else ""
+    if sample.fault:
+        bad += f'<span class="fault">{_line(sample.fault)}</span> '
     answer = _text(sample.answer) or '<span class="soft">no answer</span>'
     return (
         f"<article{shown}{attributes}><header><h3>{escape(title)}</h3>"
