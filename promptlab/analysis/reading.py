@@ -44,7 +44,8 @@ def read(
 
     At temperature 0 repeats that are one text are one sample of every share: five copies are no more evidence than
     one. Intervals are at 95%: Wilson's for shares, Student's for means, a jackknife for measures of sets. With a
-    dataset a measure is worked out within each row, and its interval is that of the mean over rows (Miller, arXiv:2411.00640).
+    dataset a measure is worked out within each row, and its interval is that of the mean over rows (Miller,
+    arXiv:2411.00640).
     Above 200 repeats of one prompt the first 200 are compared with each other, above 40 the jackknife leaves out a
     fortieth at a time, and an axis is tested on 1,000 samples at most; of this what holds is among the notes.
     """
