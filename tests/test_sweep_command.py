@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
+import os
+import pty
 import random
+import select
 import signal
+import struct
+import termios
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +106,37 @@ def test_no_effect_is_found_where_a_server_ignores_it(lab: Lab, model: Start) ->
     done = lab("sweep", "verse", *at(model(whatever)), "-t", "0.2,1.2", "-n", "8", "--no-audit", "--format", "json")
     effects = [one for one in done.json["findings"] if "temperature" in one["text"]]
     assert effects and all(one["p"] is None or one["p"] > 0.05 for one in effects), effects
+
+
+def test_the_other_answers_are_one_key_away(lab: Lab, model: Start) -> None:
+    done = lab("sweep", "verse", *at(model(told)), "-t", "0,1", "-n", "3", "--no-audit", "--format", "json")
+    texts = [cell["answer"] for cell in done.json["cells"] if cell["values"] == {"temperature": 1}]
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+    process = lab.start("show", "1", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    got = b""
+
+    def until(word: bytes) -> None:
+        nonlocal got
+        deadline = time.monotonic() + 30
+        while word not in got and time.monotonic() < deadline:
+            if select.select([master], [], [], 0.5)[0]:
+                got += os.read(master, 65536)
+        assert word in got, got
+
+    try:
+        until(b"(any other key to leave)")
+        os.write(master, b"2")
+        until(b"or any other key to leave")
+        assert all(text.encode() in got for text in texts) and b"3 of 3" in got
+        os.write(master, b"q")
+        assert process.wait(10) == 0
+        assert termios.tcgetattr(master)[3] & termios.ECHO  # the terminal is as it was
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
 
 
 def test_a_plan_is_written_shared_and_run_again(lab: Lab, model: Start) -> None:

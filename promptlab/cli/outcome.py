@@ -195,6 +195,10 @@ def _write_text(run: Run, reading: Reading, shown: Callable[[int], Sample], outp
     if sys.stdout.isatty() and not output.quiet:
         more = f"every answer: promptlab show {run.id} --cells; as a page: promptlab export {run.id} --format html"
         paper.print(more, style="dim")
+        if sys.stdin.isatty() and not output.appends:
+            from promptlab.cli.leafing import leaf
+
+            leaf(reading, shown, paper)
 
 
 class _Verdicts:
