@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -243,6 +244,19 @@ def test_a_run_whose_process_is_gone_was_broken_off(tmp_path: Path) -> None:
             db.execute("UPDATE runs SET pid = ?", (child,))
             db.commit()
         assert store.run().state == store.runs()[0].state == "broken off"
+
+
+def test_a_process_that_can_not_be_ours_does_not_carry_a_run_out(tmp_path: Path) -> None:
+    """After a restart the number of the one that did may be anybody's."""
+    with closing(Store(tmp_path / "promptlab.db")) as store:
+        store.begin(plan(), {})
+        sleeping = subprocess.Popen(["sleep", "60"])
+        try:
+            store._db.execute("UPDATE runs SET pid = ?", (sleeping.pid,))
+            assert store.run().state == "broken off"
+        finally:
+            sleeping.kill()
+            sleeping.wait()
 
 
 def test_events_of_cells_are_merged_by_their_times(tmp_path: Path) -> None:

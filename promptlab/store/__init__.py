@@ -100,7 +100,8 @@ class Store:
         if row is None:
             raise StoreError(f"there is no run {run}", "promptlab runs lists what there is")
         if row[1] != os.getpid() and _alive(*row) == "running":
-            raise StoreError(f"run {run} is being carried out by process {row[1]}", "wait for it, or end that process")
+            raise StoreError(f"run {run} is being carried out by process {row[1]}",
+                             "wait for it; if that process is no promptlab, start again once it is gone")  # fmt: skip
         cells = {cell.index: cell for cell in self.run(run).plan.cells} if wires is not None else {}
         known: dict[bytes, int] = {}
         with told(self.path), writing(self._db):
@@ -345,4 +346,16 @@ def _alive(state: str, pid: int) -> str:
         return "broken off"
     except OSError:
         pass
-    return state
+    return state if pid == os.getpid() or _may_be_ours(pid) else "broken off"
+
+
+def _may_be_ours(pid: int) -> bool:
+    """Whether a process can be one of promptlab: after a restart its number may be anybody's."""
+    import psutil
+
+    try:
+        return any(word in " ".join(psutil.Process(pid).cmdline()).lower() for word in ("python", "promptlab"))
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
