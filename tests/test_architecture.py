@@ -58,8 +58,8 @@ TABLES = {
 }  # fmt: skip
 WORDINGS = {"providers/fault.py"}
 # What the temperature of a sampler does, by mathematics, is what these are about.
-SUBJECTS = {"analysis/decoding.py", "analysis/measure.py", "analysis/reading.py", "analysis/remark.py", "audit.py",
-            "cli/audit.py", "cli/stable.py", "profile/lint.py"}  # fmt: skip
+SUBJECTS = {"analysis/case.py", "analysis/decoding.py", "analysis/measure.py", "analysis/reading.py",
+            "analysis/remark.py", "audit.py", "cli/audit.py", "cli/stable.py", "profile/lint.py"}  # fmt: skip
 EXAMPLES = {"axis.py", "cli/commands.py", "cli/options.py", "plan.py", "sweep.py"}
 
 

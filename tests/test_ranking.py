@@ -10,7 +10,8 @@ import choix
 import numpy as np
 import pytest
 
-from promptlab.analysis.preference import Outcome, Vote, logistic
+from promptlab.analysis.logistic import logistic
+from promptlab.analysis.preference import Outcome, Vote
 from promptlab.analysis.ranking import Ranking, connections, gap_sentence, rank
 from promptlab.errors import UsageError
 

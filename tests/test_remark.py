@@ -10,8 +10,8 @@ import pytest
 
 from promptlab.analysis import Reading, Remark, Sample
 from promptlab.analysis.effect import breaks, holm, judge, least_p, reach, repeats_needed, shuffles, sketch
+from promptlab.analysis.extent import window
 from promptlab.analysis.reading import read
-from promptlab.analysis.remark import window
 from promptlab.check import Outcome
 from promptlab.events import Token
 from promptlab.params import Value

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from promptlab.analysis.effect import LEVEL, holm
 from promptlab.analysis.interval import Estimate
-from promptlab.analysis.preference import PRIOR, Fit, Vote, chance, logistic, p_value
+from promptlab.analysis.logistic import PRIOR, Fit, chance, logistic
+from promptlab.analysis.preference import Vote, p_value
 from promptlab.errors import UsageError
 
 Floats = NDArray[np.float64]
