@@ -823,7 +823,7 @@ def test_more_texts_than_go_in_at_once_are_all_found_the_newest_run_first(store:
 )
 def test_whatever_stands_in_a_text_is_found(shared: Path, text: str, start: int, length: int) -> None:
     asked = text[start : start + length].strip()
-    with tempfile.TemporaryDirectory(dir=shared.parent) as folder, closing(Store(Path(folder) / "promptlab.db")) as store:
+    with tempfile.TemporaryDirectory(dir=shared.parent) as own, closing(Store(Path(own) / "promptlab.db")) as store:
         id = carry_out(store, swept(1, "?"), whole(0, f"|{text}|"))
         if asked:
             assert id in [hit.run for hit in store.search(asked, 100_000)]
