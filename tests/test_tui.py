@@ -31,10 +31,11 @@ from promptlab.errors import UsageError
 from promptlab.places import Places
 from promptlab.plan import Run
 from promptlab.store import Store, Summary
+from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.board import Board
 from promptlab.tui.composer import Words
-from promptlab.tui.lab import Choice, Past
+from promptlab.tui.lab import Advice, Choice, Past, Preview
 from promptlab.tui.picker import Compared, Help, Picker
 from promptlab.tui.text import Say
 from tests.command import PATIENCE, REPOSITORY, Lab, Servers
@@ -224,6 +225,7 @@ def test_the_cursor_stays_in_the_editor_while_panes_stream(tmp_path: Path) -> No
             async with lab_at(tmp_path, "-m one/a -m one/b") as screen:
                 await screen.ask("first")
                 await screen.shows("word")
+                screen.editor.select_all()  # as the screen has done, unless its own setting of the text came after it
                 await screen.press(*"中文")
                 where = screen.app.cursor_position
                 seen: set[str] = set()
@@ -459,6 +461,12 @@ class Shelf:
     def check(self, words: str, prompt: str) -> int:
         return 1
 
+    def advise(self, words: str, prompt: str) -> Advice:
+        return Advice([])
+
+    def preview(self, words: str, prompt: str) -> Sequence[Preview]:
+        return []
+
     def runs(self) -> list[Summary]:
         return []
 
@@ -533,6 +541,7 @@ def test_an_idle_screen_is_not_painted(tmp_path: Path) -> None:
                 await screen.ask()
                 await screen.shows("1/1 done")
                 await screen.until(lambda: not screen.notice and not screen.app.lab_screen.runs)
+                await screen.until(lambda: "panes: 1" in screen.app.lab_screen.query_one(Ahead).told)
                 await screen.pilot.pause(0.3)  # the footer has another key now
                 painted = 0
                 render = screen.app._display

@@ -33,12 +33,12 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
         save(asked.save, asked, places, asked.force, quiet=output.quiet)
     code = carry_out(plan, output, limits, way, places, settings)
     # Behind the answers: it takes 30 ms to import, which nobody need wait for before the request is out.
-    if not output.quiet and (line := _advice(asked, plan, places, settings)):
+    if not output.quiet and (line := advice(asked, plan, places, settings)):
         print(f"promptlab: {line}", file=sys.stderr)
     return code
 
 
-def _advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> str | None:
+def advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> str | None:
     """The lint of the prompt for its targets, as one line."""
     from promptlab.cli.lint import brief
     from promptlab.profile.lint import lint, lint_text

@@ -37,12 +37,15 @@ def print_requests(requests: Sequence[Outgoing], format: str | None) -> None:
         if format == "jsonl":
             _write(escaped(json.dumps(asdict(request), ensure_ascii=False)))
         elif format != "json":
-            _write(f"POST {clean_line(request.url)}" + ("" if request.exact else "  (before litellm makes the body)"))
-            if request.key:
-                _write(clean_line(request.key))
-            for line in facts.parameters(request.asked, request.sent, request.verdicts, request.notes):
-                _write(f"# {line}")
-            _write(escaped(json.dumps(request.body, ensure_ascii=False, indent=2)) + "\n")
+            _write(request_text(request) + "\n")
+
+
+def request_text(request: Outgoing) -> str:
+    """One request as text: keys by their names, nothing that acts on a terminal."""
+    lines = [f"POST {clean_line(request.url)}" + ("" if request.exact else "  (before litellm makes the body)")]
+    lines += [clean_line(request.key)] if request.key else []
+    lines += [f"# {line}" for line in facts.parameters(request.asked, request.sent, request.verdicts, request.notes)]
+    return "\n".join([*lines, escaped(json.dumps(request.body, ensure_ascii=False, indent=2))])
 
 
 def _write(text: str) -> None:

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ import typer
 from promptlab.cli.options import Asking, Parameters, Sending, spread
 from promptlab.errors import LabError, UsageError
 from promptlab.places import places as user_places
-from promptlab.tui.lab import Began, Choice, Ended, News, Past, Said
+from promptlab.tui.lab import Advice, Began, Choice, Ended, Foreseen, News, Past, Preview, Said
 from promptlab.tui.text import Say, language
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from promptlab.cli.ready import Ready, Way
     from promptlab.config import Places, Settings
     from promptlab.engine import Engine, Limits
-    from promptlab.plan import Plan, Run
+    from promptlab.plan import Cell, Plan, Run
     from promptlab.providers.discovery import Server
     from promptlab.store import Summary
 
@@ -41,6 +41,7 @@ KEPT = "tui.json"  # in the cache: what was used last
 PATIENCE = 5.0  # seconds that a run may take to write down what it has, when the screen is left
 _LISTED = 300  # runs, models
 MOST = 200  # panes
+_SHOWN = 300_000  # characters of all requests of a preview
 
 
 def tui(words: Sequence[str] = (), *, enter_sends: bool = False, keymap: Mapping[str, str] | None = None) -> int:
@@ -103,6 +104,18 @@ def plan_of(asked: Asked, places: Places, settings: Settings) -> Plan:
                              f"add {given}")  # fmt: skip
     prompt = asked.prompt if asked.prompt and asked.prompt.strip() else None
     return make_plan(replace(asked, prompt=prompt), places, settings)
+
+
+def _sendable(way: Way) -> None:
+    if way.dry_run:
+        raise UsageError("--dry-run is for the command line", "promptlab ask --dry-run prints what would be sent")
+
+
+def _bounded(plan: Plan) -> Plan:
+    if len(plan.cells) > MOST:
+        raise UsageError(f"this would make {len(plan.cells):,} panes, and {MOST} is the most",
+                         "promptlab sweep measures that many")  # fmt: skip
+    return plan
 
 
 def followed(plan: Plan, answers: Mapping[int, str], prompt: str) -> Plan:
@@ -184,13 +197,9 @@ class Under:
         from promptlab.cli.ready import made_ready
 
         asked, limits, way = parse(self._words, self._prompt)
-        if way.dry_run:
-            raise UsageError("--dry-run is for the command line", "promptlab ask --dry-run prints what would be sent")
+        _sendable(way)
         settings = config.settings(self._places)
-        plan = self._plan(asked, settings)
-        if len(plan.cells) > MOST:
-            raise UsageError(f"this would make {len(plan.cells):,} panes, and {MOST} is the most",
-                             "promptlab sweep measures that many")  # fmt: skip
+        plan = _bounded(self._plan(asked, settings))
         remember(self._places, "words", self._words)
         with made_ready(plan, way, self._places, settings, quiet=True) as ready:
             ready.look_ahead(quiet=True)
@@ -238,6 +247,13 @@ class Under:
 # What the screen asks for --------------------------------------------------------------------------------------------
 
 
+def _foreseen(cell: Cell, ready: Ready) -> Foreseen:
+    """What will become of a cell's parameters. litellm takes seconds to import, in which keys would be slow: what it
+    leaves out of its own accord is told by the preview."""
+    found = ready.wire(cell) or ready.registry.judge(ready.endpoints[cell.endpoint])(cell.request)
+    return Foreseen(cell.target, cell.request.parameters, found.sent, found.verdicts)
+
+
 class Rooms:
     """The lab of the screen (`tui.lab.Lab`), on the user's own history, settings and models."""
 
@@ -273,6 +289,46 @@ class Rooms:
 
         asked, _, _ = parse(words, prompt)
         return len(plan_of(asked, self._places, config.settings(self._places)).cells)
+
+    def advise(self, words: str, prompt: str) -> Advice:
+        from promptlab.cli.ask import advice
+        from promptlab.cli.forecast import forecast
+
+        with self._ahead(words, prompt) as (asked, settings, ready):
+            if not any(endpoint.litellm for endpoint in ready.endpoints.values()):
+                ready.look_ahead(quiet=True)
+            cells = [_foreseen(cell, ready) for cell in ready.plan.cells]
+            if not prompt.strip() and asked.profile is None:
+                return Advice(cells)
+            return Advice(cells, forecast(ready), advice(asked, ready.plan, self._places, settings))
+
+    def preview(self, words: str, prompt: str) -> list[Preview]:
+        from promptlab.cli.requests import request_text
+
+        with self._ahead(words, prompt) as (_, _, ready):
+            ready.look_ahead(quiet=True)
+            left, found = _SHOWN, []
+            for request in ready.planned():
+                text = request_text(request)
+                cut = f"\n… {len(text) - left:,} characters more: promptlab ask --dry-run" if len(text) > left else ""
+                found.append(Preview(request.target, text[:left] + cut))
+                left = max(0, left - len(text))
+            return found
+
+    @contextmanager
+    def _ahead(self, words: str, prompt: str) -> Iterator[tuple[Asked, Settings, Ready]]:
+        """All that sending takes, and nothing is sent, fetched or kept. A prompt that is not there yet is a mark."""
+        from promptlab import config
+        from promptlab.cli.ready import made_ready
+
+        asked, _, way = parse(words, prompt)
+        _sendable(way)
+        if asked.profile is None and not prompt.strip():
+            asked = replace(asked, prompt="?")
+        settings = config.settings(self._places)
+        plan = _bounded(plan_of(asked, self._places, settings))
+        with made_ready(plan, replace(way, dry_run=True), self._places, settings, quiet=True) as ready:
+            yield asked, settings, ready
 
     def runs(self) -> list[Summary]:
         from promptlab.store import Store

@@ -1,1 +1,1 @@
-"""The lab on one screen. Only `app`, `screen`, `panes`, `canvas`, `composer` and `picker` know Textual."""
+"""The lab on one screen. Only `app`, `screen`, `panes`, `canvas`, `composer`, `ahead`, `key`, `picker` know Textual."""

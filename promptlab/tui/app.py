@@ -13,12 +13,13 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from promptlab.tui.key import translate
 from promptlab.tui.lab import Lab
-from promptlab.tui.screen import LabScreen, translate
+from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
 
-_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "words", "layout", "zoom",
-             "thinking", "thinking_all", "mark", "copy", "copy_thinking")  # fmt: skip
+_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "words", "preview",
+             "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking")  # fmt: skip
 
 
 class LabApp(App[None]):

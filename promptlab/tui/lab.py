@@ -10,8 +10,11 @@ from promptlab.errors import LabError
 from promptlab.events import Stamped
 
 if TYPE_CHECKING:
+    from promptlab.estimate import Estimate
+    from promptlab.params import Value
     from promptlab.plan import Run
     from promptlab.render.record import Costing
+    from promptlab.request import Verdict
     from promptlab.store import Summary
 
 
@@ -74,6 +77,33 @@ class Choice:
     told: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What will become of one cell's parameters: those asked for, those on the wire, and the verdicts."""
+
+    target: str
+    asked: Mapping[str, Value]
+    sent: Mapping[str, Value]
+    verdicts: Mapping[str, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What is known before anything is sent. Without a prompt there is neither a price nor a lint."""
+
+    cells: Sequence[Foreseen]
+    price: Estimate | None = None
+    lint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A cell's request as text, safe on a terminal, with the names of keys in their places."""
+
+    target: str
+    text: str
+
+
 class Lab(Protocol):
     """All calls but those that give a session take a moment, and are made from a thread; they raise LabError."""
 
@@ -94,6 +124,12 @@ class Lab(Protocol):
 
     def check(self, words: str, prompt: str) -> int:
         """How many cells the words would make."""
+
+    def advise(self, words: str, prompt: str) -> Advice:
+        """What would come of sending this now."""
+
+    def preview(self, words: str, prompt: str) -> Sequence[Preview]:
+        """Every request that would be sent now."""
 
     def runs(self) -> list[Summary]:
         """The newest runs, newest first."""

@@ -150,7 +150,13 @@ class Compared(ModalScreen[None]):
         self.query_one("#keys").focus()
 
 
-_STYLES = {"same": "", "gone": "$text-error strike", "new": "$text-success bold"}
+class Requests(Compared, inherit_bindings=False):
+    """What would be sent: a heading for each request, in the style `head`, and its text."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f4,q", "dismiss(None)", "k_back")]
+
+
+_STYLES = {"head": "bold $text-accent", "same": "", "gone": "$text-error strike", "new": "$text-success bold"}
 
 
 def _key_line(key: str, what: str, column: int) -> Content:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, Input, Static, TextArea
 
 from promptlab.errors import LabError
-from promptlab.render.sanitise import clean
+from promptlab.render.sanitise import clean, clean_line
+from promptlab.tui.ahead import Ahead
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor, Words
-from promptlab.tui.lab import Began, Ended, Lab, Past, Said, Session
+from promptlab.tui.key import keys_of, translate
+from promptlab.tui.lab import Began, Ended, Lab, Past, Preview, Said, Session
 from promptlab.tui.panes import PanesScreen
 from promptlab.tui.text import Say
 
@@ -30,8 +31,6 @@ RATE = 6.0 if os.environ.get("SSH_CONNECTION") else 12.5  # frames a second
 _TURN = 0.02  # seconds of one frame that what has arrived may take; the rest waits for the next one
 _AT_ONCE = 500
 SEND = "^j"
-_SHOWN = {"right_square_bracket": "]", "left_square_bracket": "[", "question_mark": "?", "escape": "esc",
-          "slash": "/"}  # fmt: skip
 
 
 class LabScreen(PanesScreen):
@@ -55,6 +54,7 @@ class LabScreen(PanesScreen):
         Binding("ctrl+g", "find", "k_find", id="lab.find", priority=True, show=False),
         Binding("ctrl+r", "history", "k_history", id="lab.history", priority=True),
         Binding("f2", "words", "k_words", id="lab.words", priority=True, show=False),
+        Binding("f4", "preview", "k_preview", id="lab.preview", priority=True, show=False),
         Binding("f3", "models", "k_models", id="lab.models", priority=True),
         *(Binding(f"alt+{n}", f"jump({n})", "k_jump", id=f"lab.jump{n}", show=False) for n in range(1, 10)),
     ]
@@ -76,6 +76,7 @@ class LabScreen(PanesScreen):
         yield canvas
         yield Static(id="notice", classes="-empty")
         yield Words(self._first_words, say("words"), id="words")
+        yield Ahead(self._lab, say, id="ahead")
         yield editor
         yield Footer(compact=True, show_command_palette=False)
 
@@ -87,6 +88,7 @@ class LabScreen(PanesScreen):
     @work(thread=True, exit_on_error=False)
     def warm(self) -> None:
         self._lab.warm()
+        self.app.call_from_thread(self.look_ahead)
 
     @property
     def editor(self) -> Editor:
@@ -114,10 +116,13 @@ class LabScreen(PanesScreen):
         prompt = self.editor.text
         if self.runs:
             self.tell(self._say("busy"))
-        elif not prompt.strip() and "-p" not in self.query_one(Words).value.split():
+        elif self._has_nothing():
             self.tell(self._say("nothing"))
         else:
             self._under(prompt, self._lab.send(self.query_one(Words).value, prompt))
+
+    def _has_nothing(self) -> bool:
+        return not self.editor.text.strip() and "-p" not in self.query_one(Words).value.split()
 
     def _under(self, prompt: str, session: Session) -> None:
         self._sent, self._session = prompt, session
@@ -256,6 +261,36 @@ class LabScreen(PanesScreen):
         else:
             self.app.call_from_thread(self.tell, self._say("cells", count=count))
 
+    @on(Input.Changed, "#words")
+    @on(TextArea.Changed, "#editor")
+    def look_ahead(self) -> None:
+        self.query_one(Ahead).expect(self.query_one(Words).value, self.editor.text)
+
+    def action_preview(self) -> None:
+        if self._has_nothing():
+            self.tell(self._say("nothing"))
+        else:
+            self.preview(self.query_one(Words).value, self.editor.text)
+
+    @work(thread=True, exclusive=True, group="preview")
+    def preview(self, words: str, prompt: str) -> None:
+        try:
+            requests = self._lab.preview(words, prompt)
+        except LabError as error:
+            self.app.call_from_thread(self.refuse, error)
+        else:
+            self.app.call_from_thread(self.show_requests, requests)
+
+    def show_requests(self, requests: Sequence[Preview]) -> None:
+        from promptlab.tui.picker import Requests
+
+        if self.app.screen is not self:
+            return  # something else was opened meanwhile
+        spans = []
+        for number, one in enumerate(requests, 1):
+            spans += [(f"{number}  {clean_line(one.target)}\n", "head"), (f"{one.text}\n\n", "same")]
+        self.app.push_screen(Requests(self._say("preview", count=len(requests)), self._say("preview_foot"), spans))
+
     def action_help(self) -> None:
         from promptlab.tui.picker import Help
 
@@ -391,26 +426,3 @@ class LabScreen(PanesScreen):
         self.canvas.show(board)
         self.tell("")
         self.refresh_bindings()
-
-
-def translate(node: DOMNode, say: Say) -> None:
-    """What its keys do, in the user's language."""
-    table = node._bindings.key_to_bindings
-    for key, several in table.items():
-        table[key] = [_said(binding, say) for binding in several]
-
-
-def _said(binding: Binding, say: Say) -> Binding:
-    key = binding.description
-    return replace(binding, description=say(key), tooltip=say.long(key)) if key.startswith("k_") else binding
-
-
-def keys_of(node: DOMNode, prefix: str = "") -> list[tuple[str, str]]:
-    """The keys that have an id, and what they do; keys that do the same on one line."""
-    found: dict[str, list[str]] = {}
-    for key, several in node._bindings.key_to_bindings.items():
-        for binding in several:
-            if binding.id and binding.id.startswith(prefix):
-                shown = _SHOWN.get(key, key)
-                found.setdefault(binding.tooltip or binding.description, []).append(shown.replace("ctrl+", "^"))
-    return [(" ".join(keys[:3] if len(keys) < 9 else [keys[0], "…", keys[-1]]), what) for what, keys in found.items()]

@@ -1,0 +1,124 @@
+"""What is true of a prompt before it is sent, in one line: what is not honoured, what it takes, what the lint says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from promptlab.estimate import Estimate, Span
+from promptlab.params import BODY, Value, show
+from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit
+from promptlab.tui.lab import Advice, Foreseen
+from promptlab.tui.text import Say
+
+SEPARATOR = " · "
+_NAME = 40  # cells that a target's name may take
+
+
+def line(advice: Advice, say: Say) -> str:
+    """What is not simply honoured comes first: it is what a user would change."""
+    parts = [*fates(advice.cells, say)]
+    if advice.price is not None:
+        parts.append(price(advice.price, say))
+    if advice.lint:
+        parts.append(clean_line(advice.lint))
+    return SEPARATOR.join(parts)
+
+
+def fates(cells: Sequence[Foreseen], say: Say) -> Iterator[str]:
+    """What becomes of the parameters that are not simply honoured; targets that do the same with them stand
+    together."""
+    names = _short({cell.target for cell in cells})
+    told: dict[str, list[str]] = {}
+    for target in dict.fromkeys(cell.target for cell in cells):
+        if fate := _fate([cell for cell in cells if cell.target == target], say):
+            told.setdefault(fate, []).append(names[target])
+    yield from (f"{', '.join(targets)}: {fate}" for fate, targets in told.items())
+
+
+def _short(targets: set[str]) -> dict[str, str]:
+    """The model alone, where it says enough."""
+    last = [target.rpartition("/")[2] for target in targets]
+    return {
+        target: fit(clean_line(target if last.count(name) > 1 or not name else name), _NAME)
+        for target, name in zip(targets, last, strict=True)
+    }
+
+
+def _fate(cells: Sequence[Foreseen], say: Say) -> str:
+    """One target's; a value is named where others of the same parameter fare better."""
+    found: dict[tuple[str, str], list[str]] = {}  # parameter and what becomes of it: the values, one for each cell
+    asked: dict[str, list[str]] = {}
+    for cell in cells:
+        for name, value in cell.asked.items():
+            asked.setdefault(name, []).append(show(value))
+            if word := _word(cell, name, value, say):
+                found.setdefault((name, word), []).append(show(value))
+    told = []
+    for (name, word), values in found.items():
+        which = ""
+        if len(values) < len(asked[name]):
+            some = dict.fromkeys(values)
+            several = set(some) < set(asked[name])
+            which = " " + (", ".join(some) if several else f"({len(values)}/{len(asked[name])})")
+        told.append(clean_line(f"{name.removeprefix(BODY)}{which} {word}"))
+    return ", ".join(told)
+
+
+def _word(cell: Foreseen, name: str, value: Value, say: Say) -> str:
+    """What becomes of a parameter in one cell; an empty text where it is simply honoured."""
+    verdict, is_sent = cell.verdicts.get(name), name in cell.sent
+    word = verdict.word if verdict is not None else "unknown"
+    if word == "pinned" and verdict is not None:
+        if verdict.value == value:
+            return ""
+        return say("fate_fixed") if verdict.value is None else say("fate_fixed_at", value=show(verdict.value))
+    if word in ("ignored", "refused", "unknown"):
+        return say(f"fate_{word}" if is_sent or word == "ignored" else f"fate_{word}_out")
+    if not is_sent:
+        return say("fate_out")
+    return _changed(cell.sent, name, value, say)
+
+
+def _changed(sent: Mapping[str, Value], name: str, value: Value, say: Say) -> str:
+    """Honoured with another value: a mapping is how an endpoint words it, and no other value."""
+    other = sent[name]
+    return "" if isinstance(other, dict) or show(other) == show(value) else say("fate_sent_as", value=show(other))
+
+
+def price(found: Estimate, say: Say) -> str:
+    """What it takes; what nobody can know is said to be unknown."""
+    parts = [say("cells", count=f"{found.cells:,}"), say("ahead_tokens", span=_span(found.tokens, "", say))]
+    paid = [share for share in found.shares if not share.local]
+    if not paid:
+        parts.append(say("local"))
+    elif not any(share.usd is not None for share in paid):
+        parts.append(say("unknown price"))
+    elif found.usd[1] is None and found.usd[0] < 0.0001:
+        parts.append(say("no token count"))
+    else:
+        parts.append(_span(found.usd, "$", say))
+        if found.unpriced:
+            parts.append(say("ahead_unpriced", names=_list(found.unpriced)))
+    if found.unbounded:
+        parts.append(say("ahead_unbounded", names=_list(found.unbounded)))
+    return ", ".join(parts)
+
+
+def _list(targets: Sequence[str]) -> str:
+    return ", ".join(_short(set(targets))[target] for target in targets)
+
+
+def _span(span: Span, sign: str, say: Say) -> str:
+    low, high = span
+    if high is None:
+        return say("ahead_least", low=_amount(low, sign))
+    if high <= low * 1.05:
+        return say("ahead_about", low=_amount(low, sign))
+    return say("ahead_range", low=_amount(low, sign), high=_amount(high, sign))
+
+
+def _amount(value: float, sign: str) -> str:
+    if sign:
+        return f"{sign}{value:.4f}" if value < 0.1 else f"{sign}{value:,.2f}"
+    return f"{float(f'{value:.2g}'):,.0f}"
