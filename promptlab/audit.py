@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from promptlab.errors import Fault, ProviderError, UsageError
 from promptlab.knowledge import Facts, Finding
@@ -57,27 +57,6 @@ _MISSING = 0.01  # p below which the tail is said to be missing
 _UNIT = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|\w+|\S")
 
 
-class Kept(Protocol):
-    """An audit as the history gives it back; see `Audited`."""
-
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def base_url(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def parameter(self) -> str: ...
-    @property
-    def word(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def date(self) -> str: ...
-    @property
-    def detail(self) -> Mapping[str, object]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Audited:
     """What one parameter does at one model, with its day (ISO 8601): `p` of the permutation test (None where nothing
@@ -100,7 +79,7 @@ class Audited:
         return asdict(self)
 
 
-def finding(kept: Kept) -> Finding | None:
+def finding(kept: Audited) -> Finding | None:
     """What an audit says of a parameter's verdict: `ignored` for void, `honoured` for works, `refused`; else None."""
     word = {"void": "ignored", "works": "honoured", "refused": "refused"}.get(kept.word)
     if word is None:
@@ -109,7 +88,7 @@ def finding(kept: Kept) -> Finding | None:
     return Finding(kept.endpoint, kept.base_url, kept.model, kept.parameter, word, state, kept.text, kept.date)  # type: ignore[arg-type]
 
 
-def findings(kept: Iterable[Kept], facts: Facts) -> tuple[Finding, ...]:
+def findings(kept: Iterable[Audited], facts: Facts) -> tuple[Finding, ...]:
     """The findings of audits on one model that say more than is known of it: on parameters whose verdict is `unknown`,
     and void where the data says `honoured`, for a measurement here is above what somebody wrote. Put them into a
     Knowledge, above the others."""

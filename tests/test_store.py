@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from promptlab.audit import Audited
 from promptlab.check import Check
 from promptlab.errors import Fault, StoreError
 from promptlab.events import (
@@ -52,7 +53,7 @@ from promptlab.events import (
 )
 from promptlab.plan import Cell, Plan
 from promptlab.request import Message, Request, Wire
-from promptlab.store import FLUSH, MIGRATIONS, Audit, Hit, Recorder, Spent, Store, database
+from promptlab.store import FLUSH, MIGRATIONS, Hit, Recorder, Spent, Store, database
 from promptlab.store.search import AT_ONCE
 from promptlab.sweep import Axis, Sweep, digest
 from promptlab.transcript import Transcript
@@ -749,7 +750,7 @@ def test_what_a_model_has_used_is_known(store: Store) -> None:
 
 
 def test_audits_are_kept_by_model_and_parameter(store: Store) -> None:
-    audit = Audit("e", "http://h", "m", "temperature", "void", "no effect", "2026-11-22", 0.4, 24, {"cold": ["雪"]})
+    audit = Audited("e", "http://h", "m", "temperature", "void", "no effect", "2026-11-22", 0.4, 24, {"cold": ["雪"]})
     store.keep_audit(replace(audit, date="2026-01-01", word="works"))
     store.keep_audit(audit)
     store.keep_audit(other := replace(audit, model="n", p=None, detail={}, date="2026-11-20"))

@@ -53,6 +53,17 @@ def model(serve: Servers) -> Start:
     return start
 
 
+def counted(model: Start) -> tuple[Model, threading.Semaphore]:
+    """A model whose requests can be waited for."""
+    seen = threading.Semaphore(0)
+
+    def answer(body: Body) -> str:
+        seen.release()
+        return told(body)
+
+    return model(answer), seen
+
+
 def at(server: Model) -> tuple[str, ...]:
     return ("-m", "m", "--base-url", f"{server.url}/v1")
 
@@ -177,13 +188,7 @@ def test_what_failed_is_sent_again_and_nothing_else(lab: Lab, model: Start) -> N
 
 
 def test_the_first_interrupt_ends_what_runs_and_resume_sends_the_rest(lab: Lab, model: Start) -> None:
-    seen = threading.Semaphore(0)
-
-    def counted(body: Body) -> str:
-        seen.release()
-        return told(body)
-
-    server = model(counted)
+    server, seen = counted(model)
     process = lab.start("sweep", "verse", *at(server), "-t", "0,1", "-n", "150", "--no-audit", "-j", "2")
     for _ in range(10):
         assert seen.acquire(timeout=30)
@@ -200,13 +205,7 @@ def test_the_first_interrupt_ends_what_runs_and_resume_sends_the_rest(lab: Lab, 
 
 
 def test_a_killed_sweep_of_300_cells_loses_nothing_that_had_ended(lab: Lab, model: Start) -> None:
-    seen = threading.Semaphore(0)
-
-    def counted(body: Body) -> str:
-        seen.release()
-        return told(body)
-
-    server = model(counted)
+    server, seen = counted(model)
     process = lab.start("sweep", "verse", *at(server), "-t", "0,1", "-n", "150", "--no-audit", "-j", "4")
     for _ in range(100):
         assert seen.acquire(timeout=30)

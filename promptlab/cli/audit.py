@@ -22,7 +22,6 @@ from promptlab.prospect import neutral
 from promptlab.providers.registry import facts_of
 from promptlab.render.sanitise import clean_line
 from promptlab.request import Message, Request
-from promptlab.store import Audit
 
 FORMATS = ("text", "json")
 
@@ -116,10 +115,8 @@ async def _audit_all(ready: Ready, how: Auditing, limits: Limits, *, quiet: bool
 def _keep(ready: Ready, one: Audited) -> None:
     if ready.store is None or not ready.keeps:
         return
-    kept = Audit(one.endpoint, one.base_url, one.model, one.parameter, one.word, one.text, one.date, one.p, one.n,
-                 one.detail)  # fmt: skip
     try:
-        ready.store.keep_audit(kept)
+        ready.store.keep_audit(one)
     except StoreError as error:
         print(f"promptlab: the audit is not kept: {clean_line(error.message)}", file=sys.stderr)
 

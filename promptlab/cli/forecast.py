@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from promptlab.cli.inputs import agreed
 from promptlab.cli.ready import Ready
 from promptlab.errors import UsageError
-from promptlab.estimate import Estimate, Span, estimate
+from promptlab.estimate import ENOUGH, Estimate, Span, estimate
 from promptlab.plan import Plan
 from promptlab.providers import prices
 from promptlab.render.sanitise import clean_line
@@ -52,7 +52,7 @@ def price_lines(found: Estimate) -> Iterator[str]:
     yield f"{found.cells:,} {'cell' if found.cells == 1 else 'cells'}, {_span(found.tokens, '')} tokens{cost}"
     if found.unbounded:
         names = ", ".join(map(clean_line, found.unbounded))
-        yield f"the most is unknown for {names}: neither --max-tokens nor {_few()} past answers of it here"
+        yield f"the most is unknown for {names}: neither --max-tokens nor {ENOUGH} past answers of it here"
     if found.unpriced:
         yield f"no price is known for {', '.join(map(clean_line, found.unpriced))}: --max-cost can't count it"
 
@@ -75,12 +75,6 @@ def confirmed(found: Estimate, above: float) -> bool:
         raise UsageError(f"this would cost more than ${above:g} (confirm_above), and nobody can be asked",
                          "--yes, or a --max-cost below it")  # fmt: skip
     return True
-
-
-def _few() -> int:
-    from promptlab.estimate import ENOUGH
-
-    return ENOUGH
 
 
 def _span(span: Span, sign: str) -> str:

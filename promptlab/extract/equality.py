@@ -18,7 +18,6 @@ from typing import Literal, NamedTuple
 
 from promptlab.extract import normalise
 
-EXTRA = "math"
 """The extra of the package that brings math-verify."""
 
 _LONGEST = 2_000  # characters of an expression

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlab.check import Check
 from promptlab.errors import StoreError
@@ -25,14 +25,16 @@ from promptlab.plan import Cell, Plan, Run
 from promptlab.request import Message, Request, Wire
 from promptlab.store import found, search
 from promptlab.store.database import MIGRATIONS, connect, packed_events, to_json, to_text, told, writing
-from promptlab.store.found import Audit
 from promptlab.store.recorder import FLUSH, Recorder, ended_badly
 from promptlab.store.search import Hit
 from promptlab.store.sweep import dump, load
 from promptlab.sweep import digest
 from promptlab.transcript import Transcript
 
-__all__ = ["FLUSH", "MIGRATIONS", "Audit", "Hit", "Recorder", "Spent", "Store", "Summary", "key", "now"]
+if TYPE_CHECKING:
+    from promptlab.audit import Audited
+
+__all__ = ["FLUSH", "MIGRATIONS", "Hit", "Recorder", "Spent", "Store", "Summary", "key", "now"]
 
 Wires = Mapping[int, Wire] | Callable[[Cell], Wire | None]
 
@@ -310,12 +312,12 @@ class Store:
         """What was found out about parameters, newest first; of one model by its id, or of all."""
         return found.findings(self._db, model)
 
-    def keep_audit(self, audit: Audit) -> None:
+    def keep_audit(self, audit: Audited) -> None:
         """Keep what a test of a parameter showed; the newest of a model and parameter holds. Raises StoreError."""
         with told(self.path):
             found.keep(self._db, audit)
 
-    def audits(self, endpoint: str | None = None, model: str | None = None) -> list[Audit]:
+    def audits(self, endpoint: str | None = None, model: str | None = None) -> list[Audited]:
         """What tests of parameters showed, newest first; of an endpoint or a model, or of all."""
         return found.audits(self._db, endpoint, model)
 

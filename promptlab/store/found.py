@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from promptlab.knowledge import Finding
 from promptlab.store.database import to_json, to_text, writing
 
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What a test showed that one parameter does at one model: `word` is works, void or inconclusive, `text` the same
-    in words, `n` the requests behind it, `date` its day (ISO 8601). `detail` is the test's own, as JSON."""
-
-    endpoint: str
-    base_url: str
-    model: str
-    parameter: str
-    word: str
-    text: str
-    date: str
-    p: float | None = None
-    n: int = 0
-    detail: dict[str, Any] = field(default_factory=dict)
+if TYPE_CHECKING:
+    from promptlab.audit import Audited
 
 
 def learn(db: sqlite3.Connection, finding: Finding) -> None:
@@ -50,21 +35,23 @@ def findings(db: sqlite3.Connection, model: str | None) -> list[Finding]:
     ]
 
 
-def keep(db: sqlite3.Connection, audit: Audit) -> None:
+def keep(db: sqlite3.Connection, audit: Audited) -> None:
     row = (*map(to_text, (audit.endpoint, audit.base_url, audit.model, audit.parameter, audit.word)), audit.p, audit.n,
            *map(to_text, (audit.text, to_json(audit.detail), audit.date)))  # fmt: skip
     with writing(db):
         db.execute(f"INSERT OR REPLACE INTO audits VALUES ({', '.join('?' * len(row))})", row)
 
 
-def audits(db: sqlite3.Connection, at: str | None, model: str | None) -> list[Audit]:
+def audits(db: sqlite3.Connection, at: str | None, model: str | None) -> list[Audited]:
+    from promptlab.audit import Audited  # it brings the providers: only where audits are read
+
     rows = db.execute(
         "SELECT endpoint, base_url, model, parameter, word, text, date, p, n, detail FROM audits"
         " WHERE endpoint = coalesce(?, endpoint) AND model = coalesce(?, model) ORDER BY date DESC, parameter",
         (at, model),
     )
     return [
-        Audit(endpoint, base_url, name, parameter, word, text, date, p, n, json.loads(detail))
+        Audited(endpoint, base_url, name, parameter, word, text, date, p, n, json.loads(detail))
         for endpoint, base_url, name, parameter, word, text, date, p, n, detail in rows
     ]
 
