@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptlab.ballot import Ballot, Grade
 from promptlab.check import Check
 from promptlab.errors import StoreError
 from promptlab.events import Stamped, Started, unpack
@@ -23,7 +24,7 @@ from promptlab.knowledge import Finding
 from promptlab.metrics import tokens
 from promptlab.plan import Cell, Plan, Run
 from promptlab.request import Message, Request, Wire
-from promptlab.store import found, search
+from promptlab.store import found, search, vote
 from promptlab.store.database import MIGRATIONS, connect, packed_events, to_json, to_text, told, writing
 from promptlab.store.recorder import FLUSH, Recorder, ended_badly
 from promptlab.store.search import Hit
@@ -325,6 +326,37 @@ class Store:
         """Forget the findings and audits on a model, or on one parameter of it; gives how many. Raises StoreError."""
         with told(self.path):
             return found.forget(self._db, endpoint, model, parameter)
+
+    # -- votes -----------------------------------------------------------------------------------------------------
+
+    def cast(self, ballot: Ballot) -> int:
+        """Keep a vote; gives its number. Raises StoreError."""
+        with told(self.path):
+            return vote.cast_vote(self._db, ballot)
+
+    def votes(self, run: int | None = None, voter: str | None = None) -> list[Ballot]:
+        """In the order in which they were cast: of one run or all, of one voter or all."""
+        return vote.votes(self._db, run, voter)
+
+    def put_aside(self, number: int, *, aside: bool = True) -> None:
+        """A vote that is not to count, or to count again. Raises StoreError where there is none."""
+        with told(self.path):
+            if not vote.put_aside(self._db, number, aside):
+                raise StoreError(f"there is no vote {number}", "promptlab rank --votes lists them")
+
+    def take_back(self, number: int) -> None:
+        """Undo a vote: as if it had never been cast. Raises StoreError."""
+        with told(self.path):
+            vote.take_back(self._db, number)
+
+    def keep_grade(self, grade: Grade) -> int:
+        """Keep a judge's marks; gives their number. Raises StoreError."""
+        with told(self.path):
+            return vote.keep_grade(self._db, grade)
+
+    def grades(self, run: int | None = None, voter: str | None = None) -> list[Grade]:
+        """In the order in which they were given: of one run or all, of one judge or all."""
+        return vote.grades(self._db, run, voter)
 
 
 def now() -> str:

@@ -120,6 +120,38 @@ MIGRATIONS = (
         PRIMARY KEY (endpoint, base_url, model, parameter)
     ) WITHOUT ROWID;
     """,
+    # What stood there is kept as it was seen: run, cell, arm, length, and whether the vote stopped it, from the left.
+    """
+    CREATE TABLE votes (
+        id INTEGER PRIMARY KEY,
+        created TEXT NOT NULL,
+        voter TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        seen TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES runs,
+        verdict TEXT NOT NULL,
+        seconds REAL,
+        note TEXT NOT NULL DEFAULT '',
+        flags TEXT NOT NULL DEFAULT '[]',
+        aside INTEGER NOT NULL DEFAULT 0,
+        criteria TEXT NOT NULL DEFAULT '',
+        words TEXT NOT NULL DEFAULT '[]',
+        soft REAL
+    );
+    CREATE INDEX votes_by_run ON votes (run);
+    CREATE TABLE grades (
+        id INTEGER PRIMARY KEY,
+        created TEXT NOT NULL,
+        voter TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES runs,
+        cell INTEGER NOT NULL,
+        arm TEXT NOT NULL,
+        criteria TEXT NOT NULL,
+        marks TEXT NOT NULL,
+        words TEXT NOT NULL
+    );
+    CREATE INDEX grades_by_run ON grades (run);
+    """,
 )
 LONG = 400  # characters from which a batch of events is packed: shorter ones gain nothing
 
