@@ -29,9 +29,11 @@ class Ballot:
     none: `tie`, `bad` (both or all bad), `skip` (no vote). `voter` is `you`, or a judge by its name.
 
     `prompt` tells the prompts apart: votes on one belong together. `seconds` is how long it took from when all could
-    be read. `flags` say what could have given an arm away, `aside` that the vote is not to count. Of a judge, `criteria`
-    are what it judged by, `words` the run and cell where it said so, and `soft` how much it preferred the first
-    over the second with position taken out (log-odds; None where there are no log probabilities)."""
+    be read. `flags` say what could have given an arm away, `aside` that the vote is not to count.
+
+    Of a judge, `criteria` are what it judged by, `words` the runs and cells where it said so, and `soft` how much it
+    preferred the first over the second with position taken out (log-odds; None where there are no log
+    probabilities)."""
 
     created: str
     voter: str

@@ -29,8 +29,8 @@ def cast_vote(db: sqlite3.Connection, ballot: Ballot) -> int:
 def votes(db: sqlite3.Connection, run: int | None, voter: str | None) -> list[Ballot]:
     """In the order in which they were cast: of one run or all, of one voter or all."""
     rows = db.execute(
-        "SELECT created, voter, prompt, seen, verdict, seconds, note, flags, aside, criteria, words, soft, id FROM votes"
-        " WHERE run = coalesce(?, run) AND voter = coalesce(?, voter) ORDER BY id",
+        "SELECT created, voter, prompt, seen, verdict, seconds, note, flags, aside, criteria, words, soft, id"
+        " FROM votes WHERE run = coalesce(?, run) AND voter = coalesce(?, voter) ORDER BY id",
         (run, voter),
     )
     return [
