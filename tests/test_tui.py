@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,15 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from promptlab.cli.tui import Rooms, Under, parse, remembered
+from promptlab.cli.tui.kept import remembered
+from promptlab.cli.tui.rooms import Rooms
+from promptlab.cli.tui.under import Under
+from promptlab.cli.tui.words import parse
 from promptlab.errors import UsageError
 from promptlab.places import Places
-from promptlab.plan import Run
+from promptlab.plan import Cell, Run
 from promptlab.store import Store, Summary
+from promptlab.transcript import Transcript
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.board import Board
@@ -384,7 +388,9 @@ def test_a_follow_up_gives_each_pane_its_own_conversation(tmp_path: Path) -> Non
                 await screen.pilot.pause()
                 assert str(screen.app.screen.query_one("#keys Static", Static).content) == "[-One-]{+Two+}."
                 await screen.press("escape", "i", "right", *"!", "alt+2", "f6")
-                await screen.shows("turn 3", "“why!”", "1/1 done", "two/b")
+                await screen.until(lambda: len(two.requests) == 3 and not screen.app.lab_screen.runs)
+                assert [pane.cell.index for pane in screen.board.panes] == [0, 1]  # it stands in its place
+                assert len(screen.board.panes[1].cell.request.messages) == 6
                 assert (len(one.requests), len(two.requests)) == (2, 3)
                 told = [(m["role"], m["content"]) for m in json.loads(two.requests[-1].body)["messages"]]
                 assert told == [("system", "Be brief."), ("user", "first"), ("assistant", "Two."), ("user", "why"),
@@ -452,7 +458,7 @@ class Shelf:
     def send(self, words: str, prompt: str) -> Under:
         raise NotImplementedError
 
-    def go_on(self, words: str, run: Run, answers: Mapping[int, str], prompt: str) -> Under:
+    def go_on(self, words: str, run: Run, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Under:
         raise NotImplementedError
 
     def again(self, words: str, run: Run) -> Under:

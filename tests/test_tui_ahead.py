@@ -183,7 +183,7 @@ def test_the_preview_of_wrong_words_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_preview_of_very_much_is_cut_and_says_so(tmp_path: Path) -> None:
-    from promptlab.cli.tui import Rooms
+    from promptlab.cli.tui.rooms import Rooms
 
     requests = Rooms(places(tmp_path)).preview("-m openai/gpt-4o -t 0,1", "x" * 400_000)
     assert len(requests) == 2 and sum(len(one.text) for one in requests) < 301_000
@@ -203,7 +203,7 @@ def test_the_smallest_screen_keeps_one_line_and_chinese_is_spoken(tmp_path: Path
 
 
 def test_a_vendor_behind_litellm_is_told_of_without_litellm(tmp_path: Path) -> None:
-    code = ("import sys, pathlib\nfrom promptlab.cli.tui import Rooms\nfrom promptlab.places import Places\n"
+    code = ("import sys, pathlib\nfrom promptlab.cli.tui.rooms import Rooms\nfrom promptlab.places import Places\n"
             "home = pathlib.Path(sys.argv[1])\n"
             "told = Rooms(Places(home, home, home / 'cache')).advise('-m watsonx/a -t 0.3 --params strict', 'hi')\n"
             "print(told.cells[0].asked, told.price is not None, 'litellm' in sys.modules)")  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from promptlab.events import Stamped
 from promptlab.metrics import Cost
-from promptlab.plan import Run
+from promptlab.plan import Cell, Run
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
@@ -39,6 +40,7 @@ class Board:
         self.zoomed = False
         self.layout: Layout | None = None  # as the number of panes has it, until the user chooses
         self._say, self._now, self.about = say, now, list(about)
+        self._clocks = [now] * len(self.panes)  # a pane that was filled anew has the clock of its own run
         self.run: Run | None = None
         self._placed: list[Placed] = []
         self._strip: Rect | None = None
@@ -53,6 +55,12 @@ class Board:
 
     def take(self, stamped: Stamped) -> None:
         self.panes[stamped.cell].take(stamped)
+
+    def replace(self, number: int, cell: Cell, costing: Costing, now: Callable[[], float]) -> None:
+        """Fill a pane anew, from another run."""
+        self.panes[number] = Pane(dataclasses.replace(cell, index=number), self._say, costing)
+        self._clocks[number] = now
+        self._arrange()
 
     @property
     def running(self) -> bool:
@@ -194,18 +202,17 @@ class Board:
         """Look at all that is on the screen: the parts of it that have changed since the last time."""
         everything = everything or self._all
         self._all = False
-        now = self._now()
         changed: list[Rect] = [Rect(0, 0, self.width, self.height)] if everything else []
         bar = (Span(pad(self._top(), self.width), "bar"),)
         if bar != self._bar and not everything:
             changed.append(Rect(0, 0, self.width, BAR))
         self._bar = bar
         for number, rect in self._placed:
-            rows = self.panes[number].paint(now, focused=number == self.focus)
+            rows = self.panes[number].paint(self._clocks[number](), focused=number == self.focus)
             changed += _differing(self._shown.get(number, []), rows, rect) if not everything else []
             self._shown[number] = rows
         if self._strip is not None:
-            strip = self._paint_strip(self._strip, now)
+            strip = self._paint_strip(self._strip)
             changed += _differing(self._strip_rows, strip, self._strip) if not everything else []
             self._strip_rows = strip
         return changed
@@ -251,11 +258,11 @@ class Board:
         first = min(max(0, self.focus - room // 2), max(0, len(self.panes) - room))
         return each, first
 
-    def _paint_strip(self, rect: Rect, now: float) -> list[Row]:
+    def _paint_strip(self, rect: Rect) -> list[Row]:
         each, first = self._strip_view(rect)
         rows: list[Row] = []
         for number in range(first, min(len(self.panes), first + rect.height // each)):
-            pane, here = self.panes[number], number == self.focus
+            pane, here, now = self.panes[number], number == self.focus, self._clocks[number]()
             style = "strip-focus" if here else "strip"
             head = f"{'▶' if here else ' '}{pane.icon()} {number + 1} "
             name = head + title(pane.cell, max(2, rect.width - width(head) - 1))

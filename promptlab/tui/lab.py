@@ -12,10 +12,11 @@ from promptlab.events import Stamped
 if TYPE_CHECKING:
     from promptlab.estimate import Estimate
     from promptlab.params import Value
-    from promptlab.plan import Run
+    from promptlab.plan import Cell, Run
     from promptlab.render.record import Costing
     from promptlab.request import Verdict
     from promptlab.store import Summary
+    from promptlab.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class Lab(Protocol):
     def send(self, words: str, prompt: str) -> Session:
         """Begin; what is wrong with the words comes as news."""
 
-    def go_on(self, words: str, run: Run, answers: Mapping[int, str], prompt: str) -> Session:
-        """Send a follow-up: to each cell of the run that `answers` has the answer of, with its own conversation."""
+    def go_on(self, words: str, run: Run, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Session:
+        """Send a follow-up to these cells, each with its own conversation; its cells count them from 0."""
 
     def again(self, words: str, run: Run) -> Session:
         """Send a run's requests once more, exactly as they were."""

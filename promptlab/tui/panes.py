@@ -26,7 +26,7 @@ class PanesScreen(Screen[None]):
 
     def __init__(self, say: Say) -> None:
         super().__init__()
-        self._say = say
+        self.say = say
         self._hush: Timer | None = None
 
     @property
@@ -70,13 +70,13 @@ class PanesScreen(Screen[None]):
         self.set_class(zoomed and self.focused is self.canvas, "-reading")  # the editor's cursor is taken from nobody
 
     def action_thinking(self) -> None:
-        self._with_board(lambda board: self.tell(self._say(f"thinking_{board.current.cycle()}")))
+        self._with_board(lambda board: self.tell(self.say(f"thinking_{board.current.cycle()}")))
 
     def action_thinking_all(self) -> None:
-        self._with_board(lambda board: self.tell(self._say(f"thinking_{board.fold_all()}")))
+        self._with_board(lambda board: self.tell(self.say(f"thinking_{board.fold_all()}")))
 
     def action_mark(self) -> None:
-        self._with_board(lambda board: self.tell(self._say("marked" if board.current.mark() else "written")))
+        self._with_board(lambda board: self.tell(self.say("marked" if board.current.mark() else "written")))
 
     def action_scroll_lines(self, by: int) -> None:
         self._with_board(lambda board: board.current.scroll(by))
@@ -104,12 +104,12 @@ class PanesScreen(Screen[None]):
         self.canvas.paint()
 
     def action_copy(self) -> None:
-        self._with_board(lambda board: self._copy(self._say("answer"), board.current.said.answer))
+        self._with_board(lambda board: self._copy(self.say("answer"), board.current.said.answer))
 
     def action_copy_thinking(self) -> None:
-        self._with_board(lambda board: self._copy(self._say("trace"), board.current.said.thinking))
+        self._with_board(lambda board: self._copy(self.say("trace"), board.current.said.thinking))
 
     def _copy(self, what: str, text: str) -> None:
         if text:
             self.app.copy_to_clipboard(clean(text, keep=True))
-        self.tell(self._say("copied", what=what, count=len(text)) if text else self._say("copy_none"))
+        self.tell(self.say("copied", what=what, count=len(text)) if text else self.say("copy_none"))

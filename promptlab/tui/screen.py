@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,19 +13,21 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Input, Static, TextArea
 
 from promptlab.errors import LabError
-from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor, Words
-from promptlab.tui.key import keys_of, translate
-from promptlab.tui.lab import Began, Ended, Lab, Past, Preview, Said, Session
+from promptlab.tui.flight import Flight
+from promptlab.tui.key import translate
+from promptlab.tui.lab import Began, Ended, Lab, Said, Session
 from promptlab.tui.panes import PanesScreen
 from promptlab.tui.text import Say
 
 if TYPE_CHECKING:
+    from promptlab.plan import Cell
+    from promptlab.transcript import Transcript
     from promptlab.tui.board import Board
-    from promptlab.tui.marked import Span
-    from promptlab.tui.picker import Item
+
+T = TypeVar("T")
 
 RATE = 6.0 if os.environ.get("SSH_CONNECTION") else 12.5  # frames a second
 _TURN = 0.02  # seconds of one frame that what has arrived may take; the rest waits for the next one
@@ -61,14 +63,14 @@ class LabScreen(PanesScreen):
 
     def __init__(self, lab: Lab, say: Say, words: str = "", *, enter_sends: bool = False) -> None:
         super().__init__(say)
-        self._lab, self._first_words, self._enter_sends = lab, words, enter_sends
-        self._session: Session | None = None
+        self.lab, self.say = lab, say
+        self._first_words, self._enter_sends = words, enter_sends
+        self._flights: list[Flight] = []
         self._live: Board | None = None  # of the run under way, or the last one
-        self._sent = ""
         translate(self, say)
 
     def compose(self) -> ComposeResult:
-        say = self._say
+        say = self.say
         canvas = Canvas([say("welcome"), say("welcome_1", keys=SEND), say("welcome_2"), say("welcome_3")], id="canvas")
         editor = Editor(say("prompt", keys=SEND), enter_sends=self._enter_sends, id="editor")
         for widget in (canvas, editor):
@@ -76,7 +78,7 @@ class LabScreen(PanesScreen):
         yield canvas
         yield Static(id="notice", classes="-empty")
         yield Words(self._first_words, say("words"), id="words")
-        yield Ahead(self._lab, say, id="ahead")
+        yield Ahead(self.lab, say, id="ahead")
         yield editor
         yield Footer(compact=True, show_command_palette=False)
 
@@ -87,7 +89,7 @@ class LabScreen(PanesScreen):
 
     @work(thread=True, exit_on_error=False)
     def warm(self) -> None:
-        self._lab.warm()
+        self.lab.warm()
         self.app.call_from_thread(self.look_ahead)
 
     @property
@@ -95,8 +97,17 @@ class LabScreen(PanesScreen):
         return self.query_one(Editor)
 
     @property
+    def words(self) -> str:
+        """What stands in the field of targets and parameters."""
+        return self.query_one(Words).value
+
+    @words.setter
+    def words(self, text: str) -> None:
+        self.query_one(Words).value = text
+
+    @property
     def runs(self) -> bool:
-        return self._session is not None
+        return bool(self._flights)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "step":
@@ -110,115 +121,142 @@ class LabScreen(PanesScreen):
     def refuse(self, error: LabError) -> None:
         self.tell(f"✗ {error.message}" + (f" → {error.hint}" if error.hint else ""), error=True)
 
-    # -- a run -----------------------------------------------------------------------------------------------------
+    def aside(self, group: str, do: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Do what takes a moment in a thread, one at a time of a group; what is wrong with it is told."""
+
+        def carry_out() -> None:
+            try:
+                found = do()
+            except LabError as error:
+                self.app.call_from_thread(self.refuse, error)
+            else:
+                self.app.call_from_thread(then, found)
+
+        self.run_worker(carry_out, group=group, exclusive=True, thread=True)
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    def fly(self, session: Session, prompt: str, into: Mapping[int, int] | None = None) -> None:
+        """Show a run as it comes: on a board of its own, or `into` panes of this one, by the numbers of its cells."""
+        self._flights.append(Flight(session, prompt, self.board if into is not None else None, into))
+        self.tell(self.say("sending"))
+        self._timer.resume()
+        self.refresh_bindings()
 
     def action_send(self) -> None:
         prompt = self.editor.text
         if self.runs:
-            self.tell(self._say("busy"))
+            self.tell(self.say("busy"))
         elif self._has_nothing():
-            self.tell(self._say("nothing"))
+            self.tell(self.say("nothing"))
         else:
-            self._under(prompt, self._lab.send(self.query_one(Words).value, prompt))
+            self.fly(self.lab.send(self.words, prompt), prompt)
 
     def _has_nothing(self) -> bool:
-        return not self.editor.text.strip() and "-p" not in self.query_one(Words).value.split()
-
-    def _under(self, prompt: str, session: Session) -> None:
-        self._sent, self._session = prompt, session
-        self.tell(self._say("sending"))
-        self._timer.resume()
-        self.refresh_bindings()
+        return not self.editor.text.strip() and "-p" not in self.words.split()
 
     def action_again(self) -> None:
         """The run that is shown once more, exactly as it was."""
         if self.runs:
-            self.tell(self._say("busy"))
+            self.tell(self.say("busy"))
         elif self.board is not None and self.board.run is not None:
             run = self.board.run
-            self._under(run.plan.prompt, self._lab.again(self.query_one(Words).value, run))
+            self.fly(self.lab.again(self.words, run), run.plan.prompt)
 
     def action_go_on(self) -> None:
-        self._go_on(None)
+        """A follow-up to all panes that have an answer, on a board of its own."""
+        if self.runs:
+            self.tell(self.say("busy"))
+        elif self.board is not None:
+            self._go_on(range(len(self.board.panes)), None)
 
     def action_go_on_one(self) -> None:
+        """A follow-up to the pane in focus, in its place."""
         if self.board is not None:
-            self._go_on(self.board.focus)
+            self._go_on([self.board.focus], {0: self.board.focus})
 
-    def _go_on(self, only: int | None) -> None:
-        """A follow-up to what all panes have answered, or one."""
+    def _go_on(self, numbers: Iterable[int], into: Mapping[int, int] | None) -> None:
         board, prompt = self.board, self.editor.text
-        panes = enumerate(board.panes) if board is not None else ()
-        answers = {number: pane.said.answer for number, pane in panes if only in (None, number) and pane.said.answer}
-        if self.runs:
-            self.tell(self._say("busy"))
-        elif board is None or board.run is None or not answers:
-            self.tell(self._say("no_answer"))
+        turns: list[tuple[Cell, Transcript]] = []
+        if board is not None:
+            panes = [board.panes[number] for number in numbers]
+            turns = [(pane.cell, pane.said) for pane in panes if pane.said.answer and pane.said.ending]
+        if board is None or board.run is None or not turns:
+            self.tell(self.say("no_answer"))
         elif not prompt.strip():
-            self.tell(self._say("nothing"))
+            self.tell(self.say("nothing"))
         else:
-            self._under(prompt, self._lab.go_on(self.query_one(Words).value, board.run, answers, prompt))
+            self.fly(self.lab.go_on(self.words, board.run, turns, prompt), prompt, into)
 
     def pump(self) -> None:
         """Take what has come, and paint what has changed; no more of it than keeps the keys quick."""
-        session, until = self._session, time.monotonic() + _TURN
-        while session is not None and (news := session.take(_AT_ONCE)):
-            for one in news:
-                match one:
-                    case Began():
-                        self._begin(one, session)
-                    case Said(text):
-                        self.tell(text)
-                    case Ended():
-                        self._end(one)
-                    case stamped if self._live is not None:
-                        self._live.take(stamped)
-            if time.monotonic() > until:
-                break
+        until = time.monotonic() + _TURN
+        for flight in list(self._flights):
+            while news := flight.session.take(_AT_ONCE):
+                for one in news:
+                    match one:
+                        case Began():
+                            self._begin(one, flight)
+                        case Said(text):
+                            self.tell(text)
+                        case Ended():
+                            self._end(one, flight)
+                        case _:
+                            flight.take(one)
+                if time.monotonic() > until:
+                    break
         self.canvas.paint()
 
-    def _begin(self, began: Began, session: Session) -> None:
-        from promptlab.tui.board import board_of
-
-        self._live = board_of(began.run, began.costing, self._say, session.now)
-        self.canvas.show(self._live)
+    def _begin(self, began: Began, flight: Flight) -> None:
+        if flight.begin(began, self.say):
+            self._live = flight.board
+            self.canvas.show(flight.board)
         self.tell("")
-        if self.editor.text == self._sent:
+        if self.editor.text == flight.prompt:
             self.editor.select_all()  # to be sent again with other words, or written over
         self.refresh_bindings()
 
-    def _end(self, ended: Ended) -> None:
-        self._session = None
-        self._timer.pause()
+    def _end(self, ended: Ended, flight: Flight) -> None:
+        self._flights.remove(flight)
+        if not self._flights:
+            self._timer.pause()
         if ended.error is not None:
             self.refuse(ended.error)
         self.refresh_bindings()
 
     def action_stop(self) -> None:
         """This pane, and once it has stopped, all."""
-        board = self._live
-        if self._session is None:
-            return
-        if board is not None and board is self.board and board.running and not board.current.said.ending:
-            self._session.cancel(board.current.cell.index)
+        board = self.board
+        if self.runs and board is not None and not board.current.said.ending and self._stop_pane(board):
             several = len(board.panes) > 1
-            self.tell(self._say("stopped", pane=board.focus + 1) if several else self._say("stopped_all"))
-        else:
-            self._session.cancel()
-            self.tell(self._say("stopped_all"))
+            self.tell(self.say("stopped", pane=board.focus + 1) if several else self.say("stopped_all"))
+        elif self.runs:
+            self._stop_all("stopped_all")
 
     def action_stop_one(self) -> None:
-        if self._session is not None and self._live is not None and self.board is self._live:
-            self._session.cancel(self._live.current.cell.index)
+        if self.board is not None:
+            self._stop_pane(self.board)
+
+    def _stop_pane(self, board: Board) -> bool:
+        """Stop what fills the pane in focus; whether anything does."""
+        for flight in reversed(self._flights):
+            if (cell := flight.cell_of(board, board.focus)) is not None:
+                flight.session.cancel(cell)
+                return True
+        return False
+
+    def _stop_all(self, told: str) -> None:
+        for flight in self._flights:
+            flight.session.cancel()
+        self.tell(self.say(told))
 
     def action_cancel(self) -> None:
-        if self._session is not None:
-            self._session.cancel()
-            self.tell(self._say("interrupted"))
+        if self.runs:
+            self._stop_all("interrupted")
         elif self.focused is self.editor and self.editor.selected_text:
-            self._copy(self._say("selection"), self.editor.selected_text)
+            self._copy(self.say("selection"), self.editor.selected_text)
         else:
-            self.tell(self._say("idle"))
+            self.tell(self.say("idle"))
 
     def action_back(self) -> None:
         """One step: out of the maximised pane, out of the history, to the editor."""
@@ -232,8 +270,10 @@ class LabScreen(PanesScreen):
 
     def close(self) -> None:
         """Stop what runs, and wait until it is written down."""
-        if self._session is not None:
-            self._session.close()
+        for flight in self._flights:
+            flight.session.cancel()
+        for flight in self._flights:
+            flight.session.close()
 
     # -- elsewhere -------------------------------------------------------------------------------------------------
 
@@ -250,179 +290,45 @@ class LabScreen(PanesScreen):
     @on(Input.Submitted, "#words")
     def submitted(self, event: Input.Submitted) -> None:
         self.action_editor()
-        self.check_words(event.value, self.editor.text)
-
-    @work(thread=True, exclusive=True, group="check")
-    def check_words(self, words: str, prompt: str) -> None:
-        try:
-            count = self._lab.check(words, prompt or "?")
-        except LabError as error:
-            self.app.call_from_thread(self.refuse, error)
-        else:
-            self.app.call_from_thread(self.tell, self._say("cells", count=count))
+        words, prompt = event.value, self.editor.text or "?"
+        self.aside("check", lambda: self.lab.check(words, prompt), lambda n: self.tell(self.say("cells", count=n)))
 
     @on(Input.Changed, "#words")
     @on(TextArea.Changed, "#editor")
     def look_ahead(self) -> None:
-        self.query_one(Ahead).expect(self.query_one(Words).value, self.editor.text)
+        self.query_one(Ahead).expect(self.words, self.editor.text)
+
+    # -- what has a module of its own, imported as it is called for ---------------------------------------------------
 
     def action_preview(self) -> None:
+        from promptlab.tui.pages import open_preview
+
         if self._has_nothing():
-            self.tell(self._say("nothing"))
+            self.tell(self.say("nothing"))
         else:
-            self.preview(self.query_one(Words).value, self.editor.text)
-
-    @work(thread=True, exclusive=True, group="preview")
-    def preview(self, words: str, prompt: str) -> None:
-        try:
-            requests = self._lab.preview(words, prompt)
-        except LabError as error:
-            self.app.call_from_thread(self.refuse, error)
-        else:
-            self.app.call_from_thread(self.show_requests, requests)
-
-    def show_requests(self, requests: Sequence[Preview]) -> None:
-        from promptlab.tui.picker import Requests
-
-        if self.app.screen is not self:
-            return  # something else was opened meanwhile
-        spans = []
-        for number, one in enumerate(requests, 1):
-            spans += [(f"{number}  {clean_line(one.target)}\n", "head"), (f"{one.text}\n\n", "same")]
-        self.app.push_screen(Requests(self._say("preview", count=len(requests)), self._say("preview_foot"), spans))
+            open_preview(self)
 
     def action_help(self) -> None:
-        from promptlab.tui.picker import Help
+        from promptlab.tui.pages import open_help
 
-        say = self._say
-        parts = [(say("help_where_lab"), [*keys_of(self), ("^p", say("k_palette")), ("^q", say.long("k_quit"))]),
-                 (say("help_where_panes"), keys_of(self.canvas)),
-                 (say("help_where_editor"), keys_of(self.editor, "editor."))]  # fmt: skip
-        self.app.push_screen(Help(say("help"), say("help_foot"), parts))
+        open_help(self)
 
     def action_models(self) -> None:
-        from promptlab.tui.picker import Item, Picker
+        from promptlab.tui.models import open_models
 
-        def load(letters: str) -> list[Item]:
-            return [Item(one.target, "  ".join([one.target, *one.told])) for one in self._lab.choices(letters)]
-
-        say = self._say
-        picker = Picker(say("models"), say("models_filter"), say("models_keys"), say("models_none"), load)
-        self.app.push_screen(picker, self._add_target)
-
-    def _add_target(self, target: str | None) -> None:
-        words = self.query_one(Words)
-        if target is not None:
-            words.value = f"{words.value.rstrip()} -m {target}".strip()
-        self.canvas.repaint()
+        open_models(self)
 
     def action_history(self) -> None:
-        from promptlab.tui.past import line
-        from promptlab.tui.picker import Item, Picker
+        from promptlab.tui.history import open_history
 
-        items: list[Item] = []
-
-        def load(letters: str) -> list[Item]:
-            if not items:
-                items.extend(Item(str(one.id), line(one, self._say)) for one in self._lab.runs())
-            return [item for item in items if all(part in item.line.lower() for part in letters.lower().split())]
-
-        say = self._say
-        picker = Picker(say("history"), say("history_filter"), say("history_keys"), say("history_empty"), load)
-        self.app.push_screen(picker, self._chose_run)
+        open_history(self)
 
     def action_find(self) -> None:
-        from promptlab.tui.picker import Item, Picker
+        from promptlab.tui.finding import open_find
 
-        say, board = self._say, self.board
-        if board is None:
-            return
-
-        def load(letters: str) -> list[Item]:
-            return [Item(f"{pane} {part} {line}", f"{pane + 1:>3}  {text}") for pane, part, line, text in
-                    board.find(letters)]  # fmt: skip
-
-        picker = Picker(say("find"), say("find_filter"), say("find_keys"), say("find_none"), load, quick=True)
-        self.app.push_screen(picker, self._found)
-
-    def _found(self, where: str | None) -> None:
-        self.canvas.repaint()
-        if where is not None and self.board is not None:
-            pane, part, line = where.split()
-            self.board.go(int(pane))
-            self.board.current.reveal(part, int(line))
-            self.canvas.paint()
+        open_find(self)
 
     def action_compare(self) -> None:
-        """The pane in focus with another one: the other of two, or one that is picked."""
-        from promptlab.tui.picker import Item, Picker
-        from promptlab.tui.status import title
+        from promptlab.tui.finding import open_compare
 
-        say, board = self._say, self.board
-        if board is None or len(board.panes) < 2:
-            self.tell(self._say("one_pane"))
-            return
-        others = [pane for pane in board.panes if pane is not board.current]
-        items = [Item(str(pane.cell.index), f"{pane.cell.index + 1:>3}  {title(pane.cell, 80)}") for pane in others]
-
-        def load(letters: str) -> list[Item]:
-            return [item for item in items if letters.casefold() in item.line.casefold()]
-
-        if len(items) == 1:
-            self._compare(items[0].id)
-        else:
-            picker = Picker(say("compare"), say("find_filter"), say("compare_keys"), say("find_none"), load, quick=True)
-            self.app.push_screen(picker, self._compare)
-
-    def _compare(self, other: str | None) -> None:
-        board, say = self.board, self._say
-        self.canvas.repaint()
-        if other is None or board is None:
-            return
-        one, two = board.current, board.panes[int(other)]
-        first, second = one.said.answer, two.said.answer
-        if not (first and second):
-            first, second = one.said.thinking, two.said.thinking
-        if first and second:
-            self.compare(say("compared", one=one.cell.index + 1, two=two.cell.index + 1), clean(first), clean(second))
-        else:
-            self.tell(say("copy_none"))
-
-    @work(thread=True, exclusive=True, group="compare")
-    def compare(self, name: str, first: str, second: str) -> None:
-        from promptlab.tui.difference import difference
-
-        self.app.call_from_thread(self.show_compared, name, difference(first, second))  # long texts take a second
-
-    def show_compared(self, name: str, spans: list[Span]) -> None:
-        from promptlab.tui.picker import Compared
-
-        self.app.push_screen(Compared(name, self._say("compared_foot"), spans))
-
-    def _chose_run(self, run: str | None) -> None:
-        self.canvas.repaint()
-        if run is not None:
-            self.open_run(int(run))
-
-    @work(thread=True, exclusive=True, group="open")
-    def open_run(self, run: int) -> None:
-        try:
-            past = self._lab.open(run)
-        except LabError as error:
-            self.app.call_from_thread(self.refuse, error)
-        else:
-            self.app.call_from_thread(self.show_past, past)
-
-    def show_past(self, past: Past) -> None:
-        from promptlab.tui.board import board_of
-
-        last = max((stamped.at for stamped in past.events), default=0.0)
-        when = past.run.created[:16].replace("T", " ")
-        board = board_of(past.run, past.costing, self._say, lambda: last, when)
-        for stamped in past.events:
-            board.take(stamped)
-        for pane in board.panes:
-            pane.follows = False  # a text that has ended is read from its beginning
-        self.canvas.show(board)
-        self.tell("")
-        self.refresh_bindings()
+        open_compare(self)

@@ -1,0 +1,74 @@
+"""Find in all panes, and two panes as one text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from promptlab.render.sanitise import clean
+from promptlab.tui.difference import difference
+from promptlab.tui.picker import Compared, Item, Picker
+from promptlab.tui.status import title
+
+if TYPE_CHECKING:
+    from promptlab.tui.marked import Span
+    from promptlab.tui.screen import LabScreen
+
+
+def open_find(screen: LabScreen) -> None:
+    say, board = screen.say, screen.board
+    if board is None:
+        return
+
+    def load(letters: str) -> list[Item]:
+        found = board.find(letters)
+        return [Item(f"{pane} {part} {line}", f"{pane + 1:>3}  {text}") for pane, part, line, text in found]
+
+    def go(where: str | None) -> None:
+        screen.canvas.repaint()
+        if where is not None:
+            pane, part, line = where.split()
+            board.go(int(pane))
+            board.current.reveal(part, int(line))
+            screen.canvas.paint()
+
+    picker = Picker(say("find"), say("find_filter"), say("find_keys"), say("find_none"), load, quick=True)
+    screen.app.push_screen(picker, go)
+
+
+def open_compare(screen: LabScreen) -> None:
+    """The pane in focus with another one: the other of two, or one that is picked."""
+    say, board = screen.say, screen.board
+    if board is None or len(board.panes) < 2:
+        screen.tell(say("one_pane"))
+        return
+    others = [pane for pane in board.panes if pane is not board.current]
+    items = [Item(str(pane.cell.index), f"{pane.cell.index + 1:>3}  {title(pane.cell, 80)}") for pane in others]
+
+    def load(letters: str) -> list[Item]:
+        return [item for item in items if letters.casefold() in item.line.casefold()]
+
+    if len(items) == 1:
+        _compare(screen, items[0].id)
+    else:
+        picker = Picker(say("compare"), say("find_filter"), say("compare_keys"), say("find_none"), load, quick=True)
+        screen.app.push_screen(picker, lambda other: _compare(screen, other))
+
+
+def _compare(screen: LabScreen, other: str | None) -> None:
+    board, say = screen.board, screen.say
+    screen.canvas.repaint()
+    if other is None or board is None:
+        return
+    one, two = board.current, board.panes[int(other)]
+    first, second = one.said.answer, two.said.answer
+    if not (first and second):
+        first, second = one.said.thinking, two.said.thinking
+    if not (first and second):
+        screen.tell(say("copy_none"))
+        return
+    name = say("compared", one=one.cell.index + 1, two=two.cell.index + 1)
+
+    def show(spans: list[Span]) -> None:
+        screen.app.push_screen(Compared(name, say("compared_foot"), spans))
+
+    screen.aside("compare", lambda: difference(clean(first), clean(second)), show)  # long texts take a second

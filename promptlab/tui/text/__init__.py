@@ -1,0 +1,43 @@
+"""Every text of the screen, by language: plain tables, one module for each part of the screen. What a language lacks is
+said in English."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from promptlab.tui.text import compose, history, lab, profile, sweep, watch
+
+_PARTS = (lab, compose, watch, sweep, history, profile)
+TEXTS: dict[str, dict[str, str]] = {
+    "en": {key: text for part in _PARTS for key, text in part.EN.items()},
+    "zh": {key: text for part in _PARTS for key, text in part.ZH.items()},
+}
+
+
+class Say:
+    """The texts of one language: `say("page", page=1, pages=2)`."""
+
+    def __init__(self, language: str = "en") -> None:
+        self.language = language if language in TEXTS else "en"
+        self._table = TEXTS["en"] | TEXTS[self.language]
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = self._table[key]
+        return text.format(**values) if values else text
+
+    def known(self, key: str, otherwise: str) -> str:
+        """A text that may not be in the table: a word that comes from elsewhere."""
+        return self._table.get(key, otherwise)
+
+    def long(self, key: str) -> str:
+        """What a key does, where there is room."""
+        return self._table.get(f"h_{key[2:]}", self._table[key])
+
+
+def language(environment: Mapping[str, str] = os.environ) -> str:
+    """The language that the user's locale asks for; PROMPTLAB_LANG is above it."""
+    for name in ("PROMPTLAB_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if said := environment.get(name):
+            return "zh" if said.lower().startswith("zh") else "en"
+    return "en"
