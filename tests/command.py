@@ -30,7 +30,7 @@ from promptlab.cli.output import Output
 from tests.replay import EVENT_STREAM, Replay
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PATIENCE = 20.0  # seconds; a deadline for what comes in a fraction of one
+PATIENCE = 60.0  # seconds; a deadline for what comes in a fraction of one
 
 
 @dataclass(frozen=True, slots=True)

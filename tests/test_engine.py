@@ -40,7 +40,7 @@ from promptlab.request import Message, Request, Wire
 from promptlab.transcript import Transcript
 from tests.replay import EVENT_STREAM, JSON, Replay, Reply
 
-PATIENCE = 20  # seconds after which a test that waits for something gives up
+PATIENCE = 60  # seconds after which a test that waits for something gives up
 
 
 def chunk(text: str = "", finish: str | None = None) -> bytes:

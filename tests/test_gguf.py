@@ -289,9 +289,9 @@ HOSTILE: dict[str, bytes] = {
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_files_are_refused_at_once(content: bytes, tmp_path: Path) -> None:
     path = put(tmp_path / "a.gguf", content)
-    began = time.perf_counter()
+    began = time.process_time()
     refused(path)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_number_that_is_a_text_counts_as_not_said(tmp_path: Path) -> None:
@@ -304,9 +304,9 @@ def test_a_header_without_end_is_given_up(tmp_path: Path) -> None:
     count = 9 << 20
     path.write_bytes(head(0, 1) + text("t") + struct.pack("<IIQ", 9, 8, count))
     os.truncate(path, 200 << 20)
-    began = time.perf_counter()
+    began = time.process_time()
     refused(path, "longer than 64 MiB")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -338,9 +338,9 @@ def test_a_large_vocabulary_is_passed_over_quickly(tmp_path: Path) -> None:
     assert read(path).template is not None
 
     def seconds() -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         read(path)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert min(seconds() for _ in range(8)) < 0.1  # 0.04 on a quiet machine
 

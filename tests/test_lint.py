@@ -660,6 +660,6 @@ def test_no_prompt_crashes_it(text: str) -> None:
 def test_a_long_text_takes_no_time(piece: str) -> None:
     text = "kind: reasoning\ngoal: " + json.dumps(piece * (100_000 // len(piece)), ensure_ascii=False) + "\n"
     whole, doc = profile.parse(text, PATH), document.parse(text, PATH)
-    began = time.perf_counter()
+    began = time.process_time()
     lint(whole, doc, source=text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

