@@ -126,12 +126,12 @@ def test_no_letter_is_lost(pieces: list[str]) -> None:
      "|a|\n" * 5000, "|-|\n" * 5000, "# " * 50_000, "\n" * 200_000, "> " * 50_000, "- " * 50_000, "x" * 1_000_000],
 )  # fmt: skip
 def test_hostile_marks_take_no_time(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     marked = Marked(60)
     for start in range(0, len(text), max(1, len(text) // 50)):
         marked.append(text[start : start + max(1, len(text) // 50)])
         assert len(marked) >= 0
-    assert time.perf_counter() - began < 6
+    assert time.process_time() - began < 6
 
 
 def test_a_chunk_costs_the_same_whatever_came_before() -> None:
@@ -140,12 +140,12 @@ def test_a_chunk_costs_the_same_whatever_came_before() -> None:
         marked.append("A **line** of `text` that is wrapped somewhere, as lines are.\n" * before)
         best = 9.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(100):
                 marked.append("more of it ")
                 assert len(marked)
             marked.append("\n")
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert cost(5000) < 3 * cost(10) + 0.01
@@ -176,6 +176,6 @@ def test_both_texts_can_be_read_out_of_their_difference(first: str, second: str)
 
 
 def test_long_texts_are_compared_as_far_as_it_goes() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert difference("a b " * 50_000, "b a " * 50_000)[-1] == ("\n…", "same")
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8

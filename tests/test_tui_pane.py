@@ -232,11 +232,11 @@ def test_a_chunk_costs_the_same_whatever_came_before() -> None:
         feed(pane, *BEGUN, *((2.0, Thinking("some thought of it. ")) for _ in range(before)))
         best = 9.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(100):
                 feed(pane, (3.0, Thinking("another thought. ")))
                 pane.paint(3.0, focused=True)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert cost(30_000) < 3 * cost(100) + 0.005
@@ -244,11 +244,11 @@ def test_a_chunk_costs_the_same_whatever_came_before() -> None:
 
 def test_floods_end() -> None:
     pane = a_pane()
-    began = time.perf_counter()
+    began = time.process_time()
     feed(pane, *BEGUN, (2.0, Answer("x" * 1_000_000)), *((2.0, Answer("")) for _ in range(100_000)))
     feed(pane, *((2.0, Answer("\n" * 1000)) for _ in range(100)), (3.0, Finished("stop", True)))
     assert len(rows(pane, 3.0)) == 12
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 # The board -----------------------------------------------------------------------------------------------------------
