@@ -80,7 +80,7 @@ class Lab:
         self, *arguments: str | bytes, stdin: bytes | None = None, env: Mapping[str, str] | None = None
     ) -> Done:
         process = self.start(*arguments, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
-        out, err = process.communicate(stdin, timeout=60)
+        out, err = process.communicate(stdin, timeout=4 * PATIENCE)
         return Done(process.returncode, out, err)
 
     def each(self, *commands: Sequence[str]) -> list[Done]:

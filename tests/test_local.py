@@ -400,13 +400,13 @@ def test_serve_notices_that_its_server_died(weights: Path, home: Path) -> None:
     read_until(process, b"model ")
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(child), 9)
-    err = process.communicate(timeout=20)[1]
+    err = process.communicate(timeout=120)[1]
     assert process.returncode == 1 and b"has died" in err and b"Traceback" not in err
 
 
 def test_a_port_that_is_taken_is_told_before_anything_is_loaded(weights: Path, home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        out, err = start(weights, taken.getsockname()[1], home).communicate(timeout=60)
+        out, err = start(weights, taken.getsockname()[1], home).communicate(timeout=120)
     assert b"can't be used" in err and b"--port 0" in err and b"Traceback" not in err and out == b""
 
 

@@ -310,7 +310,7 @@ def script(cache: Path, *probes: Probe) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
 
 
 def test_three_dead_endpoints_hold_up_nothing(tmp_path: Path) -> None:

@@ -191,9 +191,9 @@ def test_the_first_interrupt_ends_what_runs_and_resume_sends_the_rest(lab: Lab, 
     server, seen = counted(model)
     process = lab.start("sweep", "verse", *at(server), "-t", "0,1", "-n", "150", "--no-audit", "-j", "2")
     for _ in range(10):
-        assert seen.acquire(timeout=30)
+        assert seen.acquire(timeout=120)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     before = len(server.bodies)
     assert before < 300 and b"--resume 1 goes on" in err
@@ -208,7 +208,7 @@ def test_a_killed_sweep_of_300_cells_loses_nothing_that_had_ended(lab: Lab, mode
     server, seen = counted(model)
     process = lab.start("sweep", "verse", *at(server), "-t", "0,1", "-n", "150", "--no-audit", "-j", "4")
     for _ in range(100):
-        assert seen.acquire(timeout=30)
+        assert seen.acquire(timeout=120)
     process.kill()
     process.communicate()
     store = Store(lab.home / "promptlab.db")

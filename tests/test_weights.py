@@ -342,6 +342,6 @@ def test_interrupt_ends_the_downloader_and_cleans_up(index: Index, tmp_path: Pat
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(children) == 1
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[0] == b"interrupted\n"
+        assert process.communicate(timeout=120)[0] == b"interrupted\n"
     assert not Path(f"/proc/{children[0]}").exists()
     assert list(cache.iterdir()) == []
