@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from promptlab.params import Value
 
@@ -15,10 +15,23 @@ Word = Literal["honoured", "ignored", "refused", "pinned", "unknown"]
 State = Literal["on", "off", "unknown"]  # of a model's thinking, in one request
 
 
+class Sealed(NamedTuple):
+    """What a vendor wants back with the next turn and nobody can read: see `events.Opaque`."""
+
+    kind: str
+    text: str
+    item: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One message. Of an answer that is part of a conversation, `sealed` is what its vendor wants back with it, in its
+    own dialect alone, and `thinking` the trace that its signature signs."""
+
     role: Role
     text: str
+    thinking: str = ""
+    sealed: tuple[Sealed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

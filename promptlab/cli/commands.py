@@ -98,6 +98,37 @@ def sweep(
 
 @app.command()
 @spread
+def compare(
+    prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT|PLAN.yaml|RUN]", help="What is asked, a plan, or the "
+                                                 "number of a run whose answers are compared.",
+                                                 show_default=False)] = None,
+    answers: Annotated[int, typer.Option("--answers", min=2, max=4, help="So many stand side by side.")] = 2,
+    votes: Annotated[int | None, typer.Option("--votes", min=1, metavar="N", show_default=False,
+                     help="End after so many comparisons.")] = None,
+    ahead: Annotated[int, typer.Option("--ahead", min=0, help="Comparisons that are sent before they are shown.")] = 1,
+    wait: Annotated[bool, typer.Option("--wait", help="Show answers once all of a comparison are there: how fast they "
+                                       "come tells nothing then.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", show_default=False,
+                      help="Of the numbers at the end: text, json or md.")] = None,
+    color: Color = "auto",
+    *,
+    asking: Asking,
+    sweeping: Sweeping,
+    sending: Sending,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """Vote blind, in the terminal: promptlab compare "A story of a lighthouse" -m local -t 0.2,1.2 -n 5. Names, times
+    and sides are told after each vote. `promptlab compare RUN` takes the answers of a run."""
+    from promptlab.cli.compare import Comparing, compare
+
+    asked = asking.asked(prompt, parameters, sending.params)
+    comparing = Comparing(answers, votes, ahead, wait, yes, sending.quiet, format, color)
+    return compare(asked, sweeping, comparing, sending.limits(), sending.way())
+
+
+@app.command()
+@spread
 def stable(
     prompt: Annotated[str | None, typer.Argument(help="What is asked.", show_default=False)] = None,
     runs: Annotated[int, typer.Option("--runs", "-n", min=2, help="How many times.")] = 10,
@@ -112,6 +143,65 @@ def stable(
 
     asked = asking.asked(prompt, parameters, sending.params)
     return stable(asked, runs, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
+
+
+@app.command()
+@spread
+def chain(
+    name: Annotated[str | None, typer.Argument(metavar="[CHAIN|FILE.yaml]", help="A chain's name or file; without one, "
+                                               "all that are known.", show_default=False)] = None,
+    prompt: Annotated[str | None, typer.Argument(help="What is asked. What comes by stdin is its context.",
+                                                 show_default=False)] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False,
+    *,
+    asking: Asking,
+    sending: Sending,
+    showing: Showing,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """A question through several models in a row, by a YAML of steps: promptlab chain hybrid "…" -m CHAT -m solve=MODEL.
+    -m TARGET is for all steps that name none, -m STEP=TARGET for one of them."""
+    from promptlab.cli.chain import chain, list_chains
+
+    if name is None:
+        return list_chains(showing.format, showing.color)
+    asked = asking.asked(prompt, parameters, sending.params)
+    return chain(name, asked, showing.output(quiet=sending.quiet), sending.limits(), sending.way(), yes=yes)
+
+
+@app.command()
+@spread
+def fuse(
+    run: RunNumber = None,
+    by: Annotated[str, typer.Option("--by", metavar="TARGET", show_default=False, help="Who writes the answer.")] = "",
+    council: Annotated[bool, typer.Option("--council", help="First each answer is reviewed blind by the other models, "
+                                          "and ranked.")] = False,
+    reviewer: Annotated[list[str] | None, typer.Option("--reviewer", metavar="TARGET", show_default=False,
+                        help="With --council: who reviews, in place of the models of the run; repeat it for more.")
+                        ] = None,
+    row: Annotated[int | None, typer.Option("--row", min=1, metavar="N", show_default=False,
+                   help="Of a run over a dataset: the answers to this row.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
+                       help="How the writer is asked; `fuse` without it.")] = None,
+    base_url: BaseUrl = None,
+    key_env: KeyEnv = None,
+    plain_http: PlainHttp = False,
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
+                      help="Any parameter of these requests.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False,
+    *,
+    sending: Sending,
+    showing: Showing,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """One answer out of those of a run, with what each contributed: promptlab fuse 12 --by openai/gpt-4.1 --council"""
+    from promptlab.cli.fuse import Fusing, fuse
+    from promptlab.cli.planning import Asked
+
+    asked = Asked(None, [], base_url, key_env, None, [], None, [], option or [], parameters,
+                  "adapt" if sending.params is None else sending.params, plain_http)  # fmt: skip
+    fusing = Fusing(run, by, council or bool(reviewer), tuple(reviewer or ()), row, profile, yes)
+    return fuse(fusing, asked, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
 
 
 @app.command()
@@ -153,6 +243,24 @@ def rerun(run: RunNumber = None, *, sending: Sending, showing: Showing) -> int:
 
 @app.command()
 @spread
+def follow(
+    prompt: Annotated[str, typer.Argument(help="The next turn, for each pane with its own conversation.")],
+    run: Annotated[int | None, typer.Option("--run", metavar="RUN", show_default=False,
+                   help="The run that goes on; the last one without it.")] = None,
+    pane: Annotated[int | None, typer.Option("--pane", metavar="NUMBER", min=1, show_default=False,
+                    help="Only this pane of it, counted from 1.")] = None,
+    *,
+    sending: Sending,
+    showing: Showing,
+) -> int:  # fmt: skip
+    """Go on with a past run: a follow-up to every answer, or to one, with all that was said before."""
+    from promptlab.cli.follow import follow
+
+    return follow(prompt, run, pane, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
+
+
+@app.command()
+@spread
 def audit(
     target: Annotated[list[str] | None, typer.Argument(help="The targets; the embedded model without any.",
                                                        show_default=False)] = None,
@@ -184,13 +292,16 @@ def audit(
 def export(
     run: RunNumber = None,
     format: Annotated[str, typer.Option("--format", metavar="FORMAT",
-                      help="csv, jsonl, parquet, md, html, junit or sft.")] = "md",
+                      help="csv, jsonl, parquet, md, html, junit, sft, or pairs (chosen and rejected by votes).")
+                      ] = "md",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False,
                       help="A file; stdout without it.")] = None,
     no_thinking: Annotated[bool, typer.Option("--no-thinking", help="Leave the thinking traces out.")] = False,
     filter: Annotated[str | None, typer.Option("--filter", metavar="WHICH", show_default=False,
-                      help="Only what passes every check (check), or each prompt's most frequent answer (majority).")
-                      ] = None,
+                      help="Only what passes every check (check), each prompt's most frequent answer (majority), or "
+                      "what votes preferred (vote).")] = None,
+    voter: Annotated[str | None, typer.Option("--voter", metavar="WHO", show_default=False,
+                     help="Whose votes; yours without it.")] = None,
     extract: Annotated[str, typer.Option("--extract", metavar="HOW", help="How an answer is taken out of a text.")
                        ] = "auto",
     bom: Annotated[bool, typer.Option("--bom", help="Of csv: the mark by which Excel knows UTF-8.")] = False,
@@ -203,7 +314,35 @@ def export(
 
     check_how(extract)
     return export(run, format, output, thinking=not no_thinking, filter=filter, force=force, bom=bom,
-                  allow_run=allow_run, extract=extract)  # fmt: skip
+                  allow_run=allow_run, extract=extract, voter=voter)  # fmt: skip
+
+
+@app.command()
+def rank(
+    run: Annotated[int | None, typer.Argument(help="A run's number; every vote of the history without it.",
+                                              show_default=False)] = None,
+    voter: Annotated[str | None, typer.Option("--voter", metavar="WHO", show_default=False,
+                     help="Only votes of one: you, or a judge by its name.")] = None,
+    together: Annotated[bool, typer.Option("--together", help="All voters as if they were one; else each stands "
+                                           "alone.")] = False,
+    votes: Annotated[bool, typer.Option("--votes", help="The votes themselves, with their numbers.")] = False,
+    aside: Annotated[list[int] | None, typer.Option("--aside", metavar="N", show_default=False,
+                     help="Set a vote aside: it counts no more. Repeat it for more.")] = None,
+    count: Annotated[list[int] | None, typer.Option("--count", metavar="N", show_default=False,
+                     help="Let a vote that was set aside count again.")] = None,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", show_default=False,
+                      help="text, json, md or html.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False,
+                      help="A file; stdout without it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Over a file that is there.")] = False,
+    color: Color = "auto",
+) -> int:  # fmt: skip
+    """What your votes and your judges' say: pairs, a ranking, how sure it is, and how many votes are missing; for
+    example promptlab rank --format html -o votes.html."""
+    from promptlab.cli.rank import Ranking, rank
+
+    wanted = Ranking(run, voter, together, votes, tuple(aside or ()), tuple(count or ()))
+    return rank(wanted, format, output, color, force=force)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from promptlab.params import BODY, Value
 from promptlab.providers.anthropic_stream import AnthropicFold
 from promptlab.providers.direct import Call
 from promptlab.providers.shape import count, mapping
-from promptlab.request import Request, Verdict
+from promptlab.request import Message, Request, Verdict
 
 # promptlab's names on the left, the dialect's on the right; what is not here goes out under its own name.
 WIRE_NAMES = {
@@ -54,7 +54,7 @@ class Anthropic:
         body: dict[str, Value] = {
             "model": request.model,
             "messages": [
-                {"role": message.role, "content": message.text}
+                {"role": message.role, "content": _content(message)}
                 for message in request.messages if message.role not in _INSTRUCTIONS
             ],
             "stream": True,
@@ -102,3 +102,15 @@ class Anthropic:
             if asked
             else Verdict("honoured", "this API wants one")
         )
+
+
+def _content(message: Message) -> Value:
+    """An answer of an earlier turn goes back with its thinking where that is signed or sealed, as the API has it:
+    blocks unchanged and before the text. Two signatures are of two blocks that nobody can tell apart: then without.
+    (platform.claude.com/docs, extended thinking, preserving thinking blocks)"""
+    signed = [one.text for one in message.sealed if one.kind == "signature"]
+    blocks: list[Value] = [{"type": "redacted_thinking", "data": one.text} for one in message.sealed
+                           if one.kind == "redacted"]  # fmt: skip
+    if len(signed) == 1:
+        blocks.append({"type": "thinking", "thinking": message.thinking, "signature": signed[0]})
+    return [*blocks, {"type": "text", "text": message.text}] if blocks else message.text

@@ -10,7 +10,7 @@ from promptlab.knowledge import Judged
 from promptlab.params import BODY, Value
 from promptlab.providers.direct import Call
 from promptlab.providers.gemini_stream import GeminiFold
-from promptlab.request import Request
+from promptlab.request import Message, Request
 
 # promptlab's names on the left, those in `generationConfig` on the right; what is not here goes out under its own.
 WIRE_NAMES = {
@@ -50,7 +50,7 @@ class Gemini:
     def body(self, request: Request, judged: Judged) -> dict[str, Value]:
         body: dict[str, Value] = {
             "contents": [
-                {"role": "model" if message.role == "assistant" else "user", "parts": [{"text": message.text}]}
+                {"role": "model" if message.role == "assistant" else "user", "parts": [_part(message)]}
                 for message in request.messages if message.role not in _INSTRUCTIONS
             ],
         }  # fmt: skip
@@ -77,3 +77,10 @@ class Gemini:
 
     def fold(self, call: Call) -> GeminiFold:
         return GeminiFold(call)
+
+
+def _part(message: Message) -> Value:
+    """A message's text, and with an earlier answer the signature of its thoughts; of several the last, which stands
+    for the whole. (ai.google.dev/gemini-api/docs/thought-signatures)"""
+    signed = [one.text for one in message.sealed if one.kind == "signature"]
+    return {"text": message.text, **({"thoughtSignature": signed[-1]} if signed else {})}

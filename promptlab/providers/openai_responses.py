@@ -11,7 +11,7 @@ from promptlab.providers.direct import Call
 from promptlab.providers.openai_responses_stream import ResponseFold
 from promptlab.providers.structured import named
 from promptlab.providers.thinking import Mode
-from promptlab.request import Request
+from promptlab.request import Message, Request
 
 # promptlab's names on the left, the dialect's on the right, dots go inside; what is not here goes out under its own
 # name: the API has neither penalties, nor a seed, nor stop texts.
@@ -54,7 +54,7 @@ class OpenAIResponses:
             # Instructions stay where they were asked, in the role they were asked in. The field `instructions` holds
             # one text, in a role of the vendor's choice, before all others: a second one, or one between two turns,
             # could not be said with it.
-            "input": [{"role": message.role, "content": message.text} for message in request.messages],
+            "input": [item for message in request.messages for item in _items(message)],
             "stream": True,
             "store": False,
         }
@@ -90,3 +90,13 @@ def _nested(path: tuple[str, ...], value: Value) -> dict[str, Value]:
     for name in reversed(above):
         fragment = {name: fragment}
     return fragment
+
+
+def _items(message: Message) -> list[Value]:
+    """A message, and before an earlier answer its encrypted reasoning, as `store: false` wants it back.
+    (developers.openai.com/api/docs/guides/reasoning, encrypted reasoning items)"""
+    sealed: list[Value] = [
+        {"type": "reasoning", "id": one.item, "summary": [], "encrypted_content": one.text}
+        for one in message.sealed if one.kind == "encrypted" and one.item
+    ]  # fmt: skip
+    return [*sealed, {"role": message.role, "content": message.text}]

@@ -23,7 +23,7 @@ from promptlab.events import Stamped, Started, unpack
 from promptlab.knowledge import Finding
 from promptlab.metrics import tokens
 from promptlab.plan import Cell, Plan, Run
-from promptlab.request import Message, Request, Wire
+from promptlab.request import Message, Request, Sealed, Wire
 from promptlab.store import found, search, vote
 from promptlab.store.database import MIGRATIONS, connect, packed_events, to_json, to_text, told, writing
 from promptlab.store.recorder import FLUSH, Recorder, ended_badly
@@ -127,8 +127,16 @@ class Store:
             if state in ("queued", "cancelled") or (errors and ended_badly(state, reason))
         ]  # fmt: skip
 
+    def refill(self, run: int, cell: Cell, wire: Wire | None) -> None:
+        """Write down what a cell is asked, where only what others said could tell it. Raises StoreError."""
+        known: dict[bytes, int] = {}
+        with told(self.path), writing(self._db):
+            messages = self._once("messages", _packed(cell.request.messages), known)
+            self._db.execute("UPDATE cells SET messages = ?, url = ?, wire = ?, key = ? WHERE run = ? AND number = ?",
+                             (messages, *self._sent(cell, wire, known), run, cell.index))  # fmt: skip
+
     def _insert(self, run: int, cell: Cell, wire: Wire | None, known: dict[bytes, int]) -> None:
-        messages = self._once("messages", to_json([[m.role, m.text] for m in cell.request.messages]), known)
+        messages = self._once("messages", _packed(cell.request.messages), known)
         kinds = to_json([[check.kind, check.want, check.name] for check in cell.checks])
         checks = self._once("contents", kinds, known) if cell.checks else None
         self._db.execute(
@@ -145,7 +153,9 @@ class Store:
         if wire is None:
             return None, None, None
         # The messages stand in their own table, once; all else that goes out stands here as it goes out.
-        body = to_json({name: value for name, value in wire.body.items() if name != "messages"})
+        # But what a vendor wants back with an earlier answer is nowhere else as it goes out.
+        apart = () if any(message.sealed for message in cell.request.messages) else ("messages",)
+        body = to_json({name: value for name, value in wire.body.items() if name not in apart})
         return to_text(wire.url), self._once("contents", body, known), key(cell, wire)
 
     def _once(self, table: str, text: str, known: dict[bytes, int]) -> int:
@@ -246,7 +256,7 @@ class Store:
         for (id, number, target, endpoint, model, parameters, varied, options, place, repeat, row,
              messages, texts, checks, kinds) in rows:  # fmt: skip
             if messages not in said:
-                said[messages] = tuple(Message(role, text) for role, text in json.loads(texts))
+                said[messages] = _unpacked(texts)
             if checks not in checked:
                 checked[checks] = tuple(Check(*check) for check in json.loads(kinds))
             yield id, Cell(number, target, endpoint, Request(model, said[messages], json.loads(parameters)),
@@ -368,6 +378,18 @@ def key(cell: Cell, wire: Wire) -> bytes:
     messages and the parameters as they go out, how the answer is read, and which repeat it is."""
     said = to_json([cell.endpoint, wire.url, wire.body, cell.options, cell.repeat])
     return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _packed(messages: Iterable[Message]) -> str:
+    return to_json([[m.role, m.text, *([m.thinking, m.sealed] if m.sealed else [])] for m in messages])
+
+
+def _unpacked(content: str) -> tuple[Message, ...]:
+    found = []
+    for role, text, *more in json.loads(content):
+        thinking, sealed = more or ("", ())
+        found.append(Message(role, text, thinking, tuple(Sealed(*one) for one in sealed)))
+    return tuple(found)
 
 
 def _alive(state: str, pid: int) -> str:

@@ -110,7 +110,7 @@ def _both(thinking: str | None, answer: str | None) -> str:
 
 def _said(content: str) -> str:
     """The texts of a request's messages."""
-    return to_text("\n".join(text for _, text in json.loads(content))) or ""
+    return to_text("\n".join(text for _, text, *_ in json.loads(content))) or ""
 
 
 def _query(text: str) -> str | None:

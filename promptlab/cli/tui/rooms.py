@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.cli.tui.kept import remember
 from promptlab.cli.tui.under import Under
-from promptlab.cli.tui.words import MOST, bounded, check_sendable, followed, parse, plan_of
+from promptlab.cli.tui.words import MOST, bounded, check_sendable, parse, plan_of
 from promptlab.errors import UsageError
 from promptlab.places import Places
 from promptlab.tui.lab import Advice, Choice, Foreseen, Past, Preview
@@ -61,6 +61,8 @@ class Rooms:
         return Under(self._places, words, lambda asked, settings: plan_of(asked, self._places, settings), prompt)
 
     def go_on(self, words: str, run: Run, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Under:
+        from promptlab.cli.follow import followed
+
         return Under(self._places, words, lambda asked, settings: followed(run.plan, turns, prompt), prompt)
 
     def again(self, words: str, run: Run) -> Under:

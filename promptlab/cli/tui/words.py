@@ -3,64 +3,155 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from promptlab.cli.options import Asking, Parameters, Sending, spread
+from promptlab.cli.options import Asking, Carrying, Parameters, Sending, Sweeping, spread
 from promptlab.errors import UsageError
 from promptlab.places import Places
 
 if TYPE_CHECKING:
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Way
+    from promptlab.cli.sweep import Carrying as CarryingOut
+    from promptlab.cli.sweeping import Learn
     from promptlab.config import Settings
     from promptlab.engine import Limits
-    from promptlab.plan import Cell, Plan
-    from promptlab.transcript import Transcript
+    from promptlab.plan import Plan
+    from promptlab.sweep import Sweep
 
-MOST = 200  # panes
+MOST = 1000  # panes
+SWEEP = "sweep"
+# What belongs to the command alone, and what to do instead.
+_SHELL = {
+    "--resume": "promptlab sweep --resume goes on with a run",
+    "--retry-errors": "promptlab sweep --resume N --retry-errors sends them again",
+    "--write-plan": "promptlab sweep --write-plan FILE writes it down",
+    "--fail-under": "it sets the exit code of promptlab sweep",
+    "--junit": "promptlab sweep --junit FILE writes it",
+    "--allow-run": "programs are started by promptlab sweep --allow-run alone, never by a screen",
+    "--format": "promptlab sweep --format prints",
+    "--dry-run": "f4 shows the exact requests; promptlab sweep --dry-run prints them",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The words, read. Of a sweep there are `sweep` and how it is carried out besides."""
+
+    asked: Asked
+    limits: Limits
+    way: Way
+    sweep: Sweep | None = None
+    carrying: CarryingOut | None = None
+
+
+def is_sweep(words: str) -> bool:
+    return words.split(None, 1)[:1] == [SWEEP]
+
+
+def hear(words: str, prompt: str) -> Spoken:
+    """The words of the command line for a prompt, read by the same declarations as `ask`, or as `sweep` where they
+    begin so. Raises UsageError."""
+    try:
+        said = shlex.split(words)
+    except ValueError as error:
+        raise UsageError(f"these words can't be read: {error}", "a quote is missing") from None
+    return _hear_sweep(said[1:], prompt) if said[:1] == [SWEEP] else _hear_ask(said, prompt)
 
 
 def parse(words: str, prompt: str) -> tuple[Asked, Limits, Way]:
-    """The words of the command line for a prompt, read by the same declarations as `ask`. Raises UsageError."""
-    reader = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                         context_settings={"help_option_names": []})  # fmt: skip
+    """What is asked, within which limits and in which way. Raises UsageError."""
+    spoken = hear(words, prompt)
+    return spoken.asked, spoken.limits, spoken.way
 
-    found: list[tuple[Asked, Limits, Way]] = []
+
+def _hear_ask(said: Sequence[str], prompt: str) -> Spoken:
+    found: list[Spoken] = []
 
     def read(*, asking: Asking, sending: Sending, parameters: Parameters) -> int:
-        found.append((asking.asked(prompt, parameters, sending.params), sending.limits(), sending.way()))
+        found.append(Spoken(asking.asked(prompt, parameters, sending.params), sending.limits(), sending.way()))
         return 0
 
-    reader.command()(spread(read))
-    try:
-        reader(args=shlex.split(words), standalone_mode=False, prog_name="words")
-    except ValueError as error:
-        raise UsageError(f"these words can't be read: {error}", "a quote is missing") from None
-    except typer.TyperException as error:
-        raise UsageError(error.format_message(), "the words are those of promptlab ask: promptlab ask --help") from None
+    _read(read, said, "ask")
     return found[0]
 
 
-def plan_of(asked: Asked, places: Places, settings: Settings) -> Plan:
-    """The plan behind what is asked, as `ask` makes it; what it would ask for on a terminal is an error. Raises
-    UsageError."""
-    from promptlab.axis import split_option
+def _hear_sweep(said: Sequence[str], prompt: str) -> Spoken:
+    """A plan file among the words is the sweep that the others change; the prompt is above the file's."""
+    for name, instead in _SHELL.items():
+        if any(word == name or word.startswith(f"{name}=") for word in said):
+            raise UsageError(f"{name} is for the command line", instead)
+    found: list[Spoken] = []
+
+    def read(
+        plan: str | None = typer.Argument(None), *, asking: Asking, sweeping: Sweeping, carrying: Carrying,
+        sending: Sending, parameters: Parameters,
+    ) -> int:  # fmt: skip
+        from promptlab.cli.sweep import written
+
+        if plan is not None and Path(plan).suffix not in (".yaml", ".yml"):
+            raise UsageError(f"'{plan}' is no plan file", "the prompt stands below; among the words only a PLAN.yaml")
+        asked = asking.asked(prompt, parameters, sending.params)
+        whole = written(replace(asked, prompt=plan), sweeping, carrying.extract)
+        if prompt.strip():
+            whole = replace(whole, prompt=prompt)
+        found.append(Spoken(asked, sending.limits(), sending.way(), whole, carrying.carrying()))
+        return 0
+
+    _read(read, said, SWEEP)
+    return found[0]
+
+
+def _read(command: Callable[..., int], said: Sequence[str], name: str) -> None:
+    reader = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                         context_settings={"help_option_names": []})  # fmt: skip
+    reader.command()(spread(command))
+    try:
+        reader(args=list(said), standalone_mode=False, prog_name="words")
+    except typer.TyperException as error:
+        raise UsageError(error.format_message(),
+                         f"the words are those of promptlab {name}: promptlab {name} --help") from None  # fmt: skip
+
+
+def plan_of(spoken: Spoken, places: Places, settings: Settings, learn: Learn | None = None) -> Plan:
+    """The plan behind what is said, as `ask` and `sweep` make it; what they would ask for on a terminal is an error.
+    `learn` may find out more about the targets of a sweep. Raises UsageError."""
     from promptlab.cli.planning import make_plan
+
+    asked = spoken.asked
+    if spoken.sweep is None:
+        _check_variables(asked, places)
+        prompt = asked.prompt if asked.prompt and asked.prompt.strip() else None
+        return make_plan(replace(asked, prompt=prompt), places, settings)
+    from promptlab.cli.planning import Reach
+    from promptlab.cli.sweeping import make_sweep_plan
+    from promptlab.extract import check_how
+
+    check_how(spoken.sweep.extract)
+    return make_sweep_plan(
+        spoken.sweep, places, settings, reach=Reach(asked.base_url, asked.key_env, asked.plain_http), mode=asked.mode,
+        cot=asked.cot, allow_files=asked.allow_files, scored=spoken.carrying.logprobs if spoken.carrying else None,
+        learn=learn,
+    )  # fmt: skip
+
+
+def _check_variables(asked: Asked, places: Places) -> None:
+    from promptlab.axis import split_option
     from promptlab.profile import find, read
     from promptlab.profile.compose import unset
 
-    if asked.profile is not None:
-        profile = read(find(asked.profile, places.profiles), places.profiles)
-        if missing := unset(profile, dict(map(split_option, asked.variables))):
-            given = " ".join(f"--var {name}=…" for name in missing)
-            raise UsageError(f"the profile '{profile.name}' has variables without a value: {', '.join(missing)}",
-                             f"add {given}")  # fmt: skip
-    prompt = asked.prompt if asked.prompt and asked.prompt.strip() else None
-    return make_plan(replace(asked, prompt=prompt), places, settings)
+    if asked.profile is None:
+        return
+    profile = read(find(asked.profile, places.profiles), places.profiles)
+    if missing := unset(profile, dict(map(split_option, asked.variables))):
+        given = " ".join(f"--var {name}=…" for name in missing)
+        raise UsageError(f"the profile '{profile.name}' has variables without a value: {', '.join(missing)}",
+                         f"add {given}")  # fmt: skip
 
 
 def check_sendable(way: Way) -> None:
@@ -70,20 +161,6 @@ def check_sendable(way: Way) -> None:
 
 def bounded(plan: Plan) -> Plan:
     if len(plan.cells) > MOST:
-        raise UsageError(f"this would make {len(plan.cells):,} panes, and {MOST} is the most",
+        raise UsageError(f"this would make {len(plan.cells):,} panes, and {MOST:,} is the most",
                          "promptlab sweep measures that many")  # fmt: skip
     return plan
-
-
-def followed(plan: Plan, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Plan:
-    """The next turn of cells that have an answer, each with its own conversation; the checks were of the turn
-    before."""
-    from promptlab.request import Message
-
-    if not turns:
-        raise UsageError("there is no answer to follow up", "send a prompt first")
-    cells = []
-    for number, (cell, said) in enumerate(turns):
-        messages = (*cell.request.messages, Message("assistant", said.answer), Message("user", prompt))
-        cells.append(replace(cell, index=number, request=replace(cell.request, messages=messages), checks=()))
-    return replace(plan, cells=tuple(cells), prompt=prompt, sweep=None, prospects=(), notes=())

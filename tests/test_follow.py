@@ -1,0 +1,97 @@
+"""Conversations that go on: what was said before goes back, and what a vendor wants back goes with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptlab.cli.follow import followed
+from promptlab.errors import UsageError
+from promptlab.events import Answer, Event, Finished, Opaque, Thinking
+from promptlab.knowledge import Judged
+from promptlab.plan import Cell, Plan
+from promptlab.providers.anthropic import Anthropic
+from promptlab.providers.direct import Dialect
+from promptlab.providers.gemini import Gemini
+from promptlab.providers.openai_responses import OpenAIResponses
+from promptlab.request import Message, Request, Wire
+from promptlab.store import Store
+from promptlab.transcript import Transcript
+from tests.command import Lab, Servers
+from tests.test_openai_chat import STOP, sse, texts
+
+ANSWER = sse(*texts(["hm"], "reasoning_content"), *texts(["Snow."]), STOP)
+
+
+def a_plan(*opaque: Opaque, thinking: str = "let me see") -> Plan:
+    cell = Cell(0, "x/m", "x", Request("m", (Message("system", "Be brief."), Message("user", "why?")), {}))
+    said = Transcript()
+    events: tuple[Event, ...] = (Thinking(thinking), *opaque, Answer("Because."), Finished("stop", True))
+    for event in events:
+        said.apply(0.0, event)
+    return followed(Plan((cell,), "why?"), [(cell, said)], "and then?")
+
+
+def body(dialect: Dialect, plan: Plan) -> Any:
+    return dialect.body(plan.cells[0].request, Judged({}, {}, {}, {}))
+
+
+def test_the_conversation_goes_on_in_each_pane_by_itself(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    assert lab("ask", "first", "-m", "m", "--base-url", f"{server.url}/v1", "-t", "0.2,1.3").code == 0
+    done = lab("follow", "还有呢？", "--format", "json")
+    assert done.code == 0, done.err
+    told = [[(m["role"], m["content"]) for m in json.loads(seen.body)["messages"]] for seen in server.requests[2:]]
+    # The thinking of an earlier turn stays here: vendors of open traces want it left out.
+    assert told == [[("user", "first"), ("assistant", "Snow."), ("user", "还有呢？")]] * 2
+    one = lab("follow", "more", "--run", "1", "--pane", "2", "--format", "json")
+    assert [json.loads(seen.body)["temperature"] for seen in server.requests[4:]] == [1.3] and one.code == 0
+
+
+def test_what_can_not_be_followed_says_so(lab: Lab, serve: Servers) -> None:
+    server = serve(sse(STOP))
+    lab("ask", "first", "-m", "m", "--base-url", f"{server.url}/v1")
+    for arguments, code, told in [(("--run", "7"), 1, "there is no run 7"), ((), 2, "run 1 has no answer"),
+                                  (("--pane", "3"), 2, "pane 3 of run 1 has no answer")]:  # fmt: skip
+        done = lab("follow", "why", *arguments)
+        assert done.code == code and told in done.err and "Traceback" not in done.err
+    with pytest.raises(UsageError):
+        followed(Plan((), ""), [], "x")
+
+
+def test_claude_gets_its_signed_and_sealed_thinking_back() -> None:
+    said = body(Anthropic(), a_plan(Opaque("redacted", "zzz"), Opaque("signature", "sig")))["messages"]
+    assert [message["role"] for message in said] == ["user", "assistant", "user"]
+    assert said[1]["content"] == [
+        {"type": "redacted_thinking", "data": "zzz"},
+        {"type": "thinking", "thinking": "let me see", "signature": "sig"},
+        {"type": "text", "text": "Because."},
+    ]
+    unsigned = body(Anthropic(), a_plan())["messages"]
+    assert unsigned[1]["content"] == "Because."  # a block without its signature would be refused
+    parted = body(Anthropic(), a_plan(Opaque("signature", "one"), Opaque("signature", "two")))["messages"]
+    assert parted[1]["content"] == "Because."
+
+
+def test_encrypted_reasoning_goes_back_before_its_answer() -> None:
+    said = body(OpenAIResponses(), a_plan(Opaque("encrypted", "abc", "rs_1")))["input"]
+    assert said[2:4] == [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "abc"},
+                         {"role": "assistant", "content": "Because."}]  # fmt: skip
+
+
+def test_a_thought_signature_goes_back_with_its_part() -> None:
+    said = body(Gemini(), a_plan(Opaque("signature", "sig")))["contents"]
+    assert said[1] == {"role": "model", "parts": [{"text": "Because.", "thoughtSignature": "sig"}]}
+    assert body(Gemini(), a_plan())["contents"][1] == {"role": "model", "parts": [{"text": "Because."}]}
+
+
+def test_what_goes_back_is_kept_as_it_goes_out(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path / "h.db"), a_plan(Opaque("signature", "sig"))
+    wire = Wire("http://x/v1/messages", body(Anthropic(), plan), {})
+    run, _ = store.begin(plan, {0: wire})
+    assert store.run(run.id).plan.cells[0].request.messages == plan.cells[0].request.messages
+    assert store.sent(1)[0][1]["messages"] == wire.body["messages"]
+    assert [hit.run for hit in store.search("Because")] == [1]
