@@ -95,3 +95,18 @@ def test_what_goes_back_is_kept_as_it_goes_out(tmp_path: Path) -> None:
     assert store.run(run.id).plan.cells[0].request.messages == plan.cells[0].request.messages
     assert store.sent(1)[0][1]["messages"] == wire.body["messages"]
     assert [hit.run for hit in store.search("Because")] == [1]
+
+
+def test_a_profile_made_of_a_run_asks_the_same(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    (lab.home / "config.yaml").write_text(f"endpoints: {{lab: {{base_url: '{server.url}/v1'}}}}", "utf-8")
+    asked = ("ask", "写一首 {{ 七言绝句 }}", "-s", "You are 李白.", "-m", "lab/a", "-m", "lab/b", "-t", "0.2,1.3")
+    assert lab(*asked).code == 0
+    done = lab("profiles", "new", "libai", "--run", "1")
+    assert done.code == 0 and "promptlab ask -p libai" in done.err, done.err
+    assert lab("ask", "-p", "libai").code == 0
+    bodies = [json.loads(seen.body) for seen in server.requests]
+    assert sorted(map(str, bodies[:4])) == sorted(map(str, bodies[4:])) and len(bodies) == 8
+    again = lab("profiles", "new", "libai", "--run", "1")
+    assert again.code == 2 and "--force" in again.err
+    assert "there is no run 9" in lab("profiles", "new", "other", "--run", "9").err

@@ -257,11 +257,17 @@ def profiles_new(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
     here: Here = False,
     force: Force = False,
-) -> int:
-    """Make a profile: asks for its four parts, or takes its YAML from a pipe."""
+    run: Annotated[int | None, typer.Option("--run", metavar="RUN", show_default=False,
+                   help="Of a past run: its texts, targets and parameters.")] = None,
+) -> int:  # fmt: skip
+    """Make a profile: asks for its four parts, takes its YAML from a pipe, or is made of a past run."""
     from promptlab import config
     from promptlab.cli import keep
 
+    if run is not None:
+        from promptlab.cli.saving import new_of_run
+
+        return new_of_run(name, run, config.places(), force)
     return keep.new(name, config.places(), here=here, force=force)
 
 

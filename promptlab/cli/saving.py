@@ -1,9 +1,10 @@
-"""`ask --save`: a profile of the command just typed."""
+"""A profile of what was asked: `ask --save` of the command just typed, `profiles new --run` of a past run."""
 
 from __future__ import annotations
 
 import glob
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from promptlab.profile.writing import fields, variable_fields, write
 
 if TYPE_CHECKING:
     from promptlab.cli.planning import Asked
+    from promptlab.plan import Run
 
 
 def save(name: str, asked: Asked, places: Places, force: bool, *, quiet: bool = False) -> Path:
@@ -60,14 +62,64 @@ def save(name: str, asked: Asked, places: Places, force: bool, *, quiet: bool = 
         found["parameters"] = parameters
     if asked.models:
         found["targets"] = list(asked.models)
+    _put(found, file, places, force)
+    if not quiet:
+        _tell(name, file, notes)
+    return file
+
+
+def save_run(name: str, run: Run, places: Places, force: bool) -> tuple[Path, list[str]]:
+    """Make a profile of a past run, in the user's folder: the texts as they were sent, with the blanks filled; the
+    targets; the parameters with all their values. Gives its file, and what it can't hold. Raises UsageError and
+    ProfileError, and then nothing is written."""
+    file = free(own_folder(places), check_name(name), force)
+    cells, notes = run.plan.cells, []
+    if len({cell.request.messages for cell in cells}) > 1:
+        notes.append("the cells did not all ask the same: the texts are those of the first one")
+    messages = cells[0].request.messages
+    turns = [message.text for message in messages if message.role == "user"]
+    if len(turns) > 1:
+        notes.append(f"of a conversation of {len(turns)} turns the first is kept")
+    roles = [message.text for message in messages if message.role in ("system", "developer")]
+    found: dict[str, Any] = {"role": _verbatim("\n\n".join(roles))} if roles else {}
+    found["prompt"] = _verbatim(turns[0])
+    given: dict[str, list[Value]] = {}
+    for cell in cells:
+        for key, value in cell.request.parameters.items():
+            values = given.setdefault(key, [])
+            if value not in values:
+                values.append(value)
+    if parameters := _fields(given, notes):
+        found["parameters"] = parameters
+    found["targets"] = list(dict.fromkeys(cell.target for cell in cells))
+    _put(found, file, places, force)
+    return file, notes
+
+
+def new_of_run(name: str | None, run: int, places: Places, force: bool) -> int:
+    """`profiles new NAME --run RUN`. Raises UsageError, ProfileError and StoreError."""
+    from promptlab.store import Store
+
+    if name is None:
+        raise UsageError("the profile has no name", f"promptlab profiles new NAME --run {run}")
+    store = Store(places.database)
+    try:
+        _tell(name, *save_run(name, store.run(run), places, force))
+    finally:
+        store.close()
+    return 0
+
+
+def _put(found: dict[str, Any], file: Path, places: Places, force: bool) -> None:
     text = write(found)
     check(text, file, places, shown=file)
     put(text, file, force)
-    if not quiet:
-        say(f"kept as {file} → promptlab ask -p {name}")
-        for note in notes:
-            say(f"  {note}")
-    return file
+
+
+def _tell(name: str, file: Path, notes: Sequence[str]) -> None:
+    say(f"kept as {file} → promptlab ask -p {name}")
+    for note in notes:
+        say(f"  {note}")
 
 
 def _texts(asked: Asked, base: Profile | None) -> dict[str, str]:
@@ -97,8 +149,13 @@ def _pattern(file: Path, folder: Path) -> str:
 
 def _parameters(asked: Asked, notes: list[str]) -> dict[str, Any]:
     """As fields of a file; a raw field of the body has no place there, and is said."""
+    given = parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)]))
+    return _fields(given, notes)
+
+
+def _fields(given: Mapping[str, list[Value]], notes: list[str]) -> dict[str, Any]:
     found: dict[str, list[Value]] = {}
-    for name, values in parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)])).items():
+    for name, values in given.items():
         if name.startswith(BODY):
             notes.append(f"not kept: -o {name}, a field that only one server knows")
         else:
