@@ -22,7 +22,7 @@ from promptlab.providers import catalog
 from promptlab.providers.catalog import Endpoint
 from promptlab.request import LOCAL
 
-_KEYS = ("endpoints", "aliases", "groups", "confirm_above", *knowledge.SECTIONS)
+_KEYS = ("endpoints", "aliases", "groups", "confirm_above", "tui", *knowledge.SECTIONS)  # `tui` is read by cli.tui
 CONFIRM_ABOVE = 1.0  # US dollars
 
 

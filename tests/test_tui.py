@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +26,26 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from promptlab.analysis import Reading, Sample
 from promptlab.cli.tui.kept import remembered
+from promptlab.cli.tui.past import Chronicle
 from promptlab.cli.tui.rooms import Rooms
+from promptlab.cli.tui.shelf import Profiles
 from promptlab.cli.tui.under import Under
 from promptlab.cli.tui.words import parse
 from promptlab.errors import UsageError
 from promptlab.places import Places
-from promptlab.plan import Cell, Run
+from promptlab.plan import Cell, Plan, Run
+from promptlab.providers.listing import Model
+from promptlab.render.record import Costing
 from promptlab.store import Store, Summary
 from promptlab.transcript import Transcript
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.board import Board
 from promptlab.tui.composer import Words
-from promptlab.tui.lab import Advice, Choice, Past, Preview
+from promptlab.tui.lab import Advice, Choice, Preview, Turns
+from promptlab.tui.outlook import Outlook
 from promptlab.tui.picker import Compared, Help, Picker
 from promptlab.tui.text import Say
 from tests.command import PATIENCE, REPOSITORY, Lab, Servers
@@ -125,7 +131,7 @@ def named(home: Path, **servers: Replay) -> None:
 
 
 def runs(home: Path) -> list[Summary]:
-    return Rooms(places(home)).runs()
+    return Chronicle(places(home)).runs()
 
 
 @pytest.mark.parametrize("size", [(40, 15), (80, 24), (120, 40), (200, 60)])
@@ -444,11 +450,40 @@ def test_find_goes_to_the_pane_and_the_line_and_opens_the_thinking(tmp_path: Pat
     asyncio.run(main())
 
 
+class Stall:
+    """Two models, and what the user keeps of them."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.named: dict[str, Sequence[str]] = {}
+
+    def choices(self, *, fresh: bool = False) -> list[Choice]:
+        return [Choice(Model("local", "", local=True)), Choice(Model("ollama", "qwen3:4b", kind="[b]chat", loaded=True))]
+
+    def favourites(self) -> list[str]:
+        return self.kept
+
+    def favour(self, target: str, *, on: bool) -> None:
+        self.kept = [one for one in self.kept if one != target] + [target] * on
+
+    def groups(self) -> dict[str, Sequence[str]]:
+        return self.named
+
+    def keep_group(self, name: str, targets: Sequence[str]) -> None:
+        self.named[name] = targets
+
+    def drop_group(self, name: str) -> None:
+        del self.named[name]
+
+
 class Shelf:
     """A lab with models and nothing else."""
 
     def __init__(self) -> None:
         self.theme = ""
+        self.models = Stall()
+        self.history = Chronicle(Places(Path("/nowhere"), Path("/nowhere"), Path("/nowhere")))
+        self.shelf = Profiles(Places(Path("/nowhere"), Path("/nowhere"), Path("/nowhere")))
 
     def warm(self) -> None: ...
 
@@ -464,6 +499,12 @@ class Shelf:
     def again(self, words: str, run: Run) -> Under:
         raise NotImplementedError
 
+    def retry(self, words: str, run: Run, cell: Cell, target: str | None = None) -> Under:
+        raise NotImplementedError
+
+    def request(self, words: str, run: Run, cell: Cell, said: Transcript) -> str:
+        return ""
+
     def check(self, words: str, prompt: str) -> int:
         return 1
 
@@ -473,14 +514,20 @@ class Shelf:
     def preview(self, words: str, prompt: str) -> Sequence[Preview]:
         return []
 
-    def runs(self) -> list[Summary]:
-        return []
+    def read(self, plan: Plan, ended: Turns, costing: Costing, known: dict[int, Sample]) -> Reading:
+        return Reading({}, ())
 
-    def open(self, run: int) -> Past:
-        raise NotImplementedError
+    def best(self, run: int) -> int | None:
+        return None
+
+    def mark_best(self, run: Run, cell: Cell, answer: str) -> bool:
+        return True
 
     def choices(self, letters: str) -> list[Choice]:
-        return [Choice(name, ["[b]thinks"]) for name in ("local", "ollama/qwen3:4b") if letters in name]
+        return [choice for choice in self.models.choices() if letters in choice.target]
+
+    def outlook(self, words: str) -> Outlook:
+        return Outlook()
 
 
 def test_a_model_is_picked_by_a_few_letters() -> None:
@@ -598,12 +645,14 @@ def test_the_embedded_model(tmp_path: Path, weights: Path) -> None:
 class Terminal:
     """The lab in a process of its own, on a pty that pyte reads."""
 
-    def __init__(self, home: Path, words: Sequence[str], columns: int, rows: int) -> None:
+    def __init__(
+        self, home: Path, words: Sequence[str], columns: int, rows: int, more: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         code = "import sys; from promptlab.cli.tui import tui; sys.exit(tui(sys.argv[1:]))"
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color",
-                       "PROMPTLAB_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}  # fmt: skip
+                       "PROMPTLAB_HOME": str(home), "PYTHONPATH": str(REPOSITORY), **(more or {})}  # fmt: skip
         self.process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=slave, stdout=slave, stderr=slave,
                                         env=environment, cwd=home, start_new_session=True)  # fmt: skip
         os.close(slave)

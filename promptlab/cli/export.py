@@ -27,22 +27,26 @@ from promptlab.render.sanitise import clean, clean_line
 from promptlab.store import Store
 from promptlab.transcript import Transcript
 
-FORMATS = ("csv", "jsonl", "parquet", "md", "html", "junit", "sft")
-FILTERS = ("check", "majority")
+FORMATS = ("csv", "jsonl", "parquet", "md", "html", "junit", "sft", "pairs")
+FILTERS = ("check", "majority", "vote")
 
 
 def export(
     run: int | None, format: str, target: Path | None = None, *, thinking: bool = True, filter: str | None = None,
     force: bool = False, bom: bool = False, allow_run: bool = False, extract: str = "auto",
+    voter: str | None = None, places: Places | None = None,
 ) -> int:  # fmt: skip
     """Write a run (the last one without `run`) as `format`, to a file or, without `target`, to stdout; `-` is stdout.
 
     `filter`: `check` keeps what passes every check, `majority` the most frequent answer of each prompt, as `extract`
-    takes it out of the text. Raises UsageError, and then nothing has been written."""
+    takes it out of the text, `vote` what votes preferred. Votes are yours, or those of `voter`. Raises UsageError, and
+    then nothing has been written."""
     if target == Path("-"):
         target = None
     _examine(format, filter, target, bom=bom, force=force)
-    places = config.places()
+    if voter is not None and filter != "vote" and format != "pairs":
+        raise UsageError("--voter is for votes", "--format pairs, or --filter vote")
+    places = places or config.places()
     store = Store(places.database)
     try:
         found = store.run(run)
@@ -50,15 +54,15 @@ def export(
         tally = _Tally(thinking)
         if format == "parquet":
             assert target is not None
-            rows = _rows(store, given, filter, extract, tally)
-            _into(target, lambda path: write_parquet(path, rows, given), force=force)
+            rows = _rows(store, given, filter, extract, tally, voter)
+            into(target, lambda path: write_parquet(path, rows, given), force=force)
             return 0
-        text = _text(store, format, given, filter, extract, tally)
+        text = _text(store, format, given, filter, extract, tally, voter)
         if target is None:
-            _print(text)
+            print_text(text)
         else:
-            _into(target, lambda path: _fill(path, text), force=force)
-        if format == "sft":
+            into(target, lambda path: fill(path, text), force=force)
+        if format in ("sft", "pairs"):
             tally.tell()
         return 0
     finally:
@@ -72,6 +76,8 @@ def _examine(format: str, filter: str | None, target: Path | None, *, bom: bool,
             raise UsageError(f"{name}: '{word}' is not one of {', '.join(known)}", nearest(word, known))
     if filter is not None and format in ("html", "junit"):
         raise UsageError(f"--filter is not for {format}, which shows all", "csv, jsonl, parquet, md and sft take it")
+    if filter is not None and format == "pairs":
+        raise UsageError("--filter is not for pairs, which votes choose", "leave it out")
     if bom and format != "csv":
         raise UsageError("--bom is for csv", "Excel alone needs it")
     if format == "parquet":
@@ -84,13 +90,20 @@ def _examine(format: str, filter: str | None, target: Path | None, *, bom: bool,
         raise UsageError(f"{target} is already there", "--force replaces it")
 
 
-def _text(store: Store, format: str, given: Given, filter: str | None, extract: str, tally: _Tally) -> Iterator[str]:
+def _text(
+    store: Store, format: str, given: Given, filter: str | None, extract: str, tally: _Tally, voter: str | None
+) -> Iterator[str]:
     match format:
+        case "pairs":
+            from promptlab.cli.preferred import pairs, votes_by
+
+            assert given.run.id is not None
+            return pairs(store, votes_by(store, given.run.id, voter), tally.gives)
         case "html":
             return _html(store, given, extract)
         case "junit":
             return _junit(store, given)
-    return write(format, _rows(store, given, filter, extract, tally), given)
+    return write(format, _rows(store, given, filter, extract, tally, voter), given)
 
 
 def _html(store: Store, given: Given, extract: str) -> Iterator[str]:
@@ -149,19 +162,26 @@ def _samples(store: Store, run: Run) -> Iterator[Said]:
         yield cell, said
 
 
-def _rows(store: Store, given: Given, filter: str | None, how: str, tally: _Tally) -> Iterator[Said]:
+def _rows(
+    store: Store, given: Given, filter: str | None, how: str, tally: _Tally, voter: str | None
+) -> Iterator[Said]:
     """The cells that are wanted, in their order; the tally sees all."""
     kept: set[int] = set()
     if filter == "majority":
         from promptlab.extract import extract
 
         kept = majority(_samples(store, given.run), lambda text: extract(text, how))
+    elif filter == "vote":
+        from promptlab.cli.preferred import preferred, votes_by
+
+        assert given.run.id is not None
+        kept = preferred(votes_by(store, given.run.id, voter), given.run.id)
     elif filter == "check" and not any(cell.checks for cell in given.run.plan.cells):
         raise UsageError("--filter check: this run has no checks", "send it with --check, or a profile that has some")
 
     def wanted(cell: Cell, said: Transcript) -> bool:
         match filter:
-            case "majority":
+            case "majority" | "vote":
                 return cell.index in kept
             case "check":
                 return all_passed(facts.outcomes(cell, said, allow_run=given.allow_run)) is True
@@ -180,7 +200,7 @@ def _costing(run: Run, places: Places) -> Costing:
 # -- where it goes ---------------------------------------------------------------------------------------------------
 
 
-def _into(target: Path, fill: Callable[[Path], None], *, force: bool) -> None:
+def into(target: Path, fill: Callable[[Path], None], *, force: bool) -> None:
     """Fill a file beside the wanted one, and give it its name once it is whole; over nothing unless `force`."""
     part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
@@ -210,12 +230,12 @@ def _name(part: Path, target: Path) -> None:
         part.replace(target)
 
 
-def _fill(path: Path, text: Iterable[str]) -> None:
+def fill(path: Path, text: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8", errors="replace", newline="") as out:
         out.writelines(text)
 
 
-def _print(text: Iterable[str]) -> None:
+def print_text(text: Iterable[str]) -> None:
     """To a pipe as it is, to a terminal with nothing in it that could act there."""
     terminal = sys.stdout.isatty()
     for piece in text:
@@ -239,18 +259,22 @@ class _Tally:
         if why := unfit(said) or ("" if kept else "filtered out"):
             self._left[why] = self._left.get(why, 0) + 1
             return kept
+        self.gives(cell, said)
+        return kept
+
+    def gives(self, cell: Cell, said: Transcript) -> None:
+        """Remember whose answer is given away."""
         self._good += 1
         self._summaries += self._thinking and said.trace == "summary"
         model = (said.served.model if said.served else None) or cell.request.model or cell.target
         by = maker(model)
         self._by[f"{model} at {cell.endpoint}{f' (by {by})' if by else ''}"] = None
-        return kept
 
     def tell(self) -> None:
         """Say on stderr how many there are, and whose terms are to be read before anybody learns from them."""
         rest = "".join(f"; {count} {why}" for why, count in self._left.items())
-        lines = [f"{self._good} of {self._seen} answers{rest}"]
-        if self._summaries:
+        lines = [f"{self._good} of {self._seen} answers{rest}"] if self._seen else []  # pairs count themselves
+        if self._summaries and self._seen:
             lines.append(f"{self._summaries} traces are summaries that the vendor wrote, and left out")
         if self._by:
             lines.append(f"these are answers of {'; '.join(self._by)}. Whether you may train on them is for the"

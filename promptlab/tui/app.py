@@ -12,14 +12,18 @@ from typing import ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 
+from promptlab.tui.canvas import Canvas
+from promptlab.tui.composer import Editor
 from promptlab.tui.key import translate
 from promptlab.tui.lab import Lab
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
 
-_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "words", "preview",
-             "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking")  # fmt: skip
+_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "profiles", "words",
+             "preview", "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking",
+             "copy_code", "copy_request", "together", "retry", "other_target", "pager", "edit")  # fmt: skip
 
 
 class LabApp(App[None]):
@@ -34,9 +38,11 @@ class LabApp(App[None]):
 
     def __init__(
         self, lab: Lab, say: Say, words: str = "", *, enter_sends: bool = False, theme: str = "",
-        keymap: Mapping[str, str] | None = None,
+        themes: Iterable[Theme] = (), keymap: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        for one in themes:
+            self.register_theme(one)
         self._lab, self._say, self._wanted_theme, self._keys = lab, say, theme, dict(keymap or {})
         self.lab_screen = LabScreen(lab, say, words, enter_sends=enter_sends)
         translate(self, say)
@@ -63,6 +69,12 @@ class LabApp(App[None]):
             for name in _COMMANDS:
                 key, do = f"k_{name}", getattr(self.lab_screen, f"action_{name}")
                 yield SystemCommand(self._say(key), self._say.long(key), do)
+
+
+def binding_ids() -> list[str]:
+    """The ids by which keys can be given."""
+    return sorted({binding.id for node in (LabApp, LabScreen, Canvas, Editor)
+                   for binding in node.BINDINGS if isinstance(binding, Binding) and binding.id})  # fmt: skip
 
 
 def _settle() -> None:

@@ -1,34 +1,150 @@
-"""Past runs: a list to search, and one of them in the panes."""
+"""Past runs: a list to search and to filter, and what can be done with one of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+from promptlab.render.sanitise import clean_line
 from promptlab.tui.board import board_of
-from promptlab.tui.past import line
-from promptlab.tui.picker import Item, Picker
+from promptlab.tui.past import ENDINGS, FORMATS, KINDS, about, fits, line, wanted
+from promptlab.tui.picker import Item, Line, Picker
 
 if TYPE_CHECKING:
+    from promptlab.store import Summary
     from promptlab.tui.lab import Past
     from promptlab.tui.screen import LabScreen
+    from promptlab.tui.text import Say
+
+SIDE_FROM = 110  # cells, from which what is known of a run stands beside the list
+
+
+class Runs(Picker):
+    """Gives what is to be done, a space and the run's number."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+y", "choose('again')", "k_again", id="history.again", show=False, priority=True),
+        Binding("ctrl+s", "choose('keep')", "k_keep", id="history.keep", show=False, priority=True),
+        Binding("ctrl+e", "choose('export')", "k_export", id="history.export", show=False, priority=True),
+    ]
+
+    def __init__(self, screen: LabScreen) -> None:
+        self._say, self._history = screen.say, screen.lab.history
+        self._runs: dict[int, Summary] = {}
+        self._texts: dict[str, Mapping[int, str]] = {}
+        say = self._say
+        super().__init__(say("history"), say("history_filter"), say("history_keys"), say("history_empty"), self._wanted)
+
+    def compose_list(self) -> ComposeResult:
+        with Horizontal(id="runs"):
+            yield from super().compose_list()
+            with VerticalScroll(id="about", can_focus=False):
+                yield Static(id="about-text", markup=False)
+
+    def on_resize(self) -> None:
+        self.query_one("#about").display = self.app.size.width >= SIDE_FROM
+
+    def _wanted(self, letters: str) -> list[Item]:
+        """In a thread: the runs that the letters ask for."""
+        if not self._runs:
+            self._runs = {one.id: one for one in self._history.runs()}
+        what = wanted(letters)
+        if what.unknown:
+            self._none = self._say("history_unknown", what=what.unknown[0], kinds="|".join(KINDS))
+            return []
+        self._none = self._say("find_none") if self._runs else self._say("history_empty")
+        self._texts = {word: self._history.found(word) for word in what.words}
+        lines = ((one, line(one, self._say)) for one in self._runs.values())
+        return [Item(f"open {one.id}", text) for one, text in lines if fits(one, what, self._texts, text)]
+
+    @on(OptionList.OptionHighlighted)
+    def highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_index < len(self._items):
+            run = self._runs[int(self._items[event.option_index].id.split()[1])]
+            self.query_one("#about-text", Static).update(_told(run, self._say, self._excerpt(run.id)))
+
+    def _excerpt(self, run: int) -> str:
+        return " … ".join(dict.fromkeys(texts[run] for texts in self._texts.values() if run in texts))
+
+    def action_choose(self, what: str) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None and at < len(self._items):
+            self.dismiss(f"{what} {self._items[at].id.split()[1]}")
+
+
+def _told(run: Summary, say: Say, excerpt: str) -> Content:
+    parts: list[Content] = []
+    for name, text in about(run, say, excerpt):
+        parts.append(Content.assemble((name, "$text-muted"), "\n" if name else "", (text, "" if name else "bold")))
+    return Content("\n\n").join(parts)
 
 
 def open_history(screen: LabScreen) -> None:
+    def chosen(what: str | None) -> None:
+        screen.canvas.repaint()
+        if what is not None:
+            do, run = what.split()
+            _DO[do](screen, int(run))
+
+    screen.app.push_screen(Runs(screen), chosen)
+
+
+def _open(screen: LabScreen, run: int) -> None:
+    screen.aside("open", lambda: screen.lab.history.open(run), lambda past: show(screen, past))
+
+
+def _again(screen: LabScreen, run: int) -> None:
+    def send(past: Past) -> None:
+        show(screen, past)
+        screen.action_again()
+
+    screen.aside("open", lambda: screen.lab.history.open(run), send)
+
+
+def _keep(screen: LabScreen, run: int) -> None:
     say = screen.say
-    items: list[Item] = []
+
+    def named(name: str | None) -> None:
+        screen.canvas.repaint()
+        if name and name.strip():
+            screen.aside("keep", lambda: screen.lab.history.keep(run, name.strip()), lambda notes: screen.tell(
+                "  ".join([say("kept_as", name=clean_line(name.strip())), *notes])))  # fmt: skip
+
+    screen.app.push_screen(Line(say("keep_name"), "", say("line_keys")), named)
+
+
+def _export(screen: LabScreen, run: int) -> None:
+    say = screen.say
 
     def load(letters: str) -> list[Item]:
-        if not items:
-            items.extend(Item(str(one.id), line(one, say)) for one in screen.lab.runs())
-        return [item for item in items if all(part in item.line.lower() for part in letters.lower().split())]
+        return [Item(name, say(f"export_{name}")) for name in FORMATS if letters.lower() in say(f"export_{name}")]
 
-    def chosen(run: str | None) -> None:
+    def chosen(format: str | None) -> None:
+        if format is None:
+            screen.canvas.repaint()
+        else:
+            screen.app.push_screen(Line(say("export_file"), f"run-{run}.{ENDINGS.get(format, format)}",
+                                        say("line_keys")), lambda file: named(format, file))  # fmt: skip
+
+    def named(format: str, file: str | None) -> None:
         screen.canvas.repaint()
-        if run is not None:
-            screen.aside("open", lambda: screen.lab.open(int(run)), lambda past: show(screen, past))
+        if file is not None:
+            screen.aside("export", lambda: screen.lab.history.export(run, format, file),
+                         lambda path: screen.tell(say("export_done", file=clean_line(str(path)))))  # fmt: skip
 
-    picker = Picker(say("history"), say("history_filter"), say("history_keys"), say("history_empty"), load)
+    picker = Picker(say("export_format", run=run), say("models_filter"), say("export_format_keys"), say("find_none"),
+                    load, quick=True)  # fmt: skip
     screen.app.push_screen(picker, chosen)
+
+
+_DO: dict[str, Callable[[LabScreen, int], None]] = {"open": _open, "again": _again, "keep": _keep, "export": _export}
 
 
 def show(screen: LabScreen, past: Past) -> None:
@@ -43,3 +159,4 @@ def show(screen: LabScreen, past: Past) -> None:
     screen.canvas.show(board)
     screen.tell("")
     screen.refresh_bindings()
+    screen.measure()

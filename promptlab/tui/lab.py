@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from promptlab.errors import LabError
 from promptlab.events import Stamped
+from promptlab.tui.choice import Choice as Choice
 
 if TYPE_CHECKING:
+    from promptlab.analysis import Reading, Sample
     from promptlab.estimate import Estimate
     from promptlab.params import Value
-    from promptlab.plan import Cell, Run
+    from promptlab.plan import Cell, Plan, Run
     from promptlab.render.record import Costing
     from promptlab.request import Verdict
-    from promptlab.store import Summary
     from promptlab.transcript import Transcript
+    from promptlab.tui.choice import Stock
+    from promptlab.tui.outlook import Outlook
+    from promptlab.tui.past import History
+    from promptlab.tui.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Ended:
 
 
 News = Began | Said | Ended | Stamped
+Turns = Sequence[tuple["Cell", "Transcript"]]
 
 
 class Session(Protocol):
@@ -68,14 +74,6 @@ class Past:
     run: Run
     events: Sequence[Stamped]
     costing: Costing
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A model that can be used here: what is typed for it, and what is told of it."""
-
-    target: str
-    told: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +106,12 @@ class Preview:
 class Lab(Protocol):
     """All calls but those that give a session take a moment, and are made from a thread; they raise LabError."""
 
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def shelf(self) -> Shelf: ...
+
     def warm(self) -> None:
         """Import what the first run will need, now that the first frame stands."""
 
@@ -123,6 +127,12 @@ class Lab(Protocol):
     def again(self, words: str, run: Run) -> Session:
         """Send a run's requests once more, exactly as they were."""
 
+    def retry(self, words: str, run: Run, cell: Cell, target: str | None = None) -> Session:
+        """Send one cell of a run once more, or what it asks to another target; its cell is 0."""
+
+    def request(self, words: str, run: Run, cell: Cell, said: Transcript) -> str:
+        """A cell's request as text, as it went out or would, with the names of keys in their places."""
+
     def check(self, words: str, prompt: str) -> int:
         """How many cells the words would make."""
 
@@ -132,10 +142,21 @@ class Lab(Protocol):
     def preview(self, words: str, prompt: str) -> Sequence[Preview]:
         """Every request that would be sent now."""
 
-    def runs(self) -> list[Summary]:
-        """The newest runs, newest first."""
+    def read(self, plan: Plan, ended: Turns, costing: Costing, known: dict[int, Sample]) -> Reading:
+        """What these cells of a sweep show, which have ended; `known` keeps what was worked out of each of them."""
 
-    def open(self, run: int) -> Past: ...
+    def best(self, run: int) -> int | None:
+        """The cell of a run that the user has marked as the best one."""
+
+    def mark_best(self, run: Run, cell: Cell, answer: str) -> bool:
+        """Mark a cell as the best one of its run, in the place of another; the one that is marked loses its mark.
+        Gives whether it has one now."""
+
+    @property
+    def models(self) -> Stock: ...
+
+    def outlook(self, words: str) -> Outlook:
+        """What every target does with every parameter, and the variables of the profile."""
 
     def choices(self, letters: str) -> list[Choice]:
         """The models that can be used here and that these letters fit, best first."""

@@ -1,4 +1,4 @@
-"""A list to choose from, by a few letters: past runs, models. And the page that shows every key."""
+"""A list to choose from by a few letters, a line to be written, and pages to be read."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ class Picker(ModalScreen[str | None]):
             field = Input(placeholder=self._hint, compact=True, id="letters")
             field.cursor_blink = False
             yield field
-            yield OptionList(id="list", markup=False, compact=True)
+            yield from self.compose_list()
             yield Static(Content(self._keys), id="box-foot")
+
+    def compose_list(self) -> ComposeResult:
+        yield OptionList(id="list", markup=False, compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#letters").focus()
@@ -72,7 +75,8 @@ class Picker(ModalScreen[str | None]):
     @work(thread=True, exclusive=True)
     def find(self, letters: str) -> None:
         try:
-            items, why = list(self._load(letters)), self._none
+            items = list(self._load(letters))
+            why = self._none
         except LabError as error:
             items, why = [], f"{error.message} {error.hint}"
         self.app.call_from_thread(self.fill, letters, items, why)
@@ -104,6 +108,31 @@ class Picker(ModalScreen[str | None]):
     def selected(self, event: OptionList.OptionSelected) -> None:
         if event.option_index < len(self._items):
             self.dismiss(self._items[event.option_index].id)
+
+
+class Line(ModalScreen[str | None]):
+    """One line to be written: gives it, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "k_back", show=False)]
+
+    def __init__(self, title: str, value: str, keys: str) -> None:
+        super().__init__()
+        self._title, self._value, self._keys = title, value, keys
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box", classes="-line"):
+            yield Static(Content(self._title), id="box-title")
+            field = Input(self._value, compact=True, id="letters")
+            field.cursor_blink = False
+            yield field
+            yield Static(Content(self._keys), id="box-foot")
+
+    def on_mount(self) -> None:
+        self.query_one("#letters").focus()
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value)
 
 
 class Help(ModalScreen[None]):

@@ -54,10 +54,13 @@ class LabScreen(PanesScreen):
         Binding("f6", "go_on_one", "k_go_on_one", id="lab.go_on_one", show=False),
         Binding("f9", "layout", "k_layout", id="lab.layout", priority=True, show=False),
         Binding("ctrl+g", "find", "k_find", id="lab.find", priority=True, show=False),
+        Binding("ctrl+n", "new_topic", "k_new_topic", id="lab.new_topic", priority=True, show=False),
         Binding("ctrl+r", "history", "k_history", id="lab.history", priority=True),
         Binding("f2", "words", "k_words", id="lab.words", priority=True, show=False),
         Binding("f4", "preview", "k_preview", id="lab.preview", priority=True, show=False),
         Binding("f3", "models", "k_models", id="lab.models", priority=True),
+        Binding("ctrl+o", "form", "k_form", id="lab.form", priority=True),
+        Binding("ctrl+l", "profiles", "k_profiles", id="lab.profiles", priority=True),
         *(Binding(f"alt+{n}", f"jump({n})", "k_jump", id=f"lab.jump{n}", show=False) for n in range(1, 10)),
     ]
 
@@ -104,6 +107,10 @@ class LabScreen(PanesScreen):
     @words.setter
     def words(self, text: str) -> None:
         self.query_one(Words).value = text
+
+    @property
+    def flights(self) -> list[Flight]:
+        return self._flights
 
     @property
     def runs(self) -> bool:
@@ -153,7 +160,8 @@ class LabScreen(PanesScreen):
             self.fly(self.lab.send(self.words, prompt), prompt)
 
     def _has_nothing(self) -> bool:
-        return not self.editor.text.strip() and "-p" not in self.words.split()
+        words = self.words.split()
+        return not self.editor.text.strip() and "-p" not in words and words[:1] != ["sweep"]
 
     def action_again(self) -> None:
         """The run that is shown once more, exactly as it was."""
@@ -162,6 +170,17 @@ class LabScreen(PanesScreen):
         elif self.board is not None and self.board.run is not None:
             run = self.board.run
             self.fly(self.lab.again(self.words, run), run.plan.prompt)
+
+    def action_new_topic(self) -> None:
+        """Nothing of what was said goes along: an empty screen, and an editor whose text can be had back."""
+        if self.runs:
+            self.tell(self.say("busy"))
+            return
+        self._live = None
+        self.canvas.show(None)
+        self.editor.clear()
+        self.tell(self.say("new_topic"))
+        self.action_editor()
 
     def action_go_on(self) -> None:
         """A follow-up to all panes that have an answer, on a board of its own."""
@@ -206,6 +225,13 @@ class LabScreen(PanesScreen):
                 if time.monotonic() > until:
                     break
         self.canvas.paint()
+        self.measure()
+
+    def measure(self) -> None:
+        if self.board is not None and self.board.ladder is not None:
+            from promptlab.tui.measuring import measure
+
+            measure(self)
 
     def _begin(self, began: Began, flight: Flight) -> None:
         if flight.begin(began, self.say):
@@ -254,7 +280,9 @@ class LabScreen(PanesScreen):
         if self.runs:
             self._stop_all("interrupted")
         elif self.focused is self.editor and self.editor.selected_text:
-            self._copy(self.say("selection"), self.editor.selected_text)
+            self.copy(self.say("selection"), self.editor.selected_text)
+        elif text := self.canvas.selected:
+            self.copy(self.say("selection"), text)
         else:
             self.tell(self.say("idle"))
 
@@ -318,15 +346,66 @@ class LabScreen(PanesScreen):
 
         open_models(self)
 
+    def action_form(self) -> None:
+        from promptlab.tui.form import open_form
+
+        open_form(self)
+
     def action_history(self) -> None:
         from promptlab.tui.history import open_history
 
         open_history(self)
 
+    def action_retry(self) -> None:
+        from promptlab.tui.retry import retry
+
+        retry(self)
+
+    def action_other_target(self) -> None:
+        from promptlab.tui.retry import open_other_target
+
+        open_other_target(self)
+
+    def action_copy_request(self) -> None:
+        from promptlab.tui.copying import copy_request
+
+        copy_request(self)
+
+    def action_pager(self) -> None:
+        from promptlab.tui.outside import open_pager
+
+        open_pager(self)
+
+    def action_edit(self) -> None:
+        from promptlab.tui.outside import open_editor
+
+        open_editor(self)
+
+    def action_profiles(self) -> None:
+        from promptlab.tui.library import open_library
+
+        open_library(self)
+
     def action_find(self) -> None:
         from promptlab.tui.finding import open_find
 
         open_find(self)
+
+    def action_best(self) -> None:
+        from promptlab.tui.measuring import mark_best
+
+        mark_best(self)
+
+    def action_layout(self) -> None:
+        super().action_layout()
+        self.measure()
+
+    def action_open(self) -> None:
+        """What is chosen in the ladder, in a pane; elsewhere, the editor."""
+        if self.board is not None and self.board.climbs:
+            self.action_zoom()
+        else:
+            self.action_editor()
 
     def action_compare(self) -> None:
         from promptlab.tui.finding import open_compare

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.cli.tui.kept import remember
+from promptlab.cli.tui.models import Stocked
+from promptlab.cli.tui.past import Chronicle
 from promptlab.cli.tui.under import Under
-from promptlab.cli.tui.words import MOST, bounded, check_sendable, parse, plan_of
+from promptlab.cli.tui.words import bounded, check_sendable, hear, parse, plan_of
 from promptlab.errors import UsageError
 from promptlab.places import Places
-from promptlab.tui.lab import Advice, Choice, Foreseen, Past, Preview
+from promptlab.tui.choice import Choice, Choosing
+from promptlab.tui.lab import Advice, Foreseen, Preview
 
 if TYPE_CHECKING:
-    from promptlab.cli.here import Look
+    from promptlab.analysis import Reading, Sample
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Ready
+    from promptlab.cli.tui.shelf import Profiles
     from promptlab.config import Settings
-    from promptlab.plan import Cell, Run
-    from promptlab.providers.discovery import Server
-    from promptlab.store import Summary
+    from promptlab.plan import Cell, Plan, Run
+    from promptlab.render.record import Costing
+    from promptlab.store import Store
     from promptlab.transcript import Transcript
+    from promptlab.tui.lab import Turns
+    from promptlab.tui.outlook import Outlook
 
-_LISTED = 300  # runs, models
+T = TypeVar("T")
+
 _SHOWN = 300_000  # characters of all requests of a preview
 
 
@@ -41,8 +48,15 @@ class Rooms:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._servers: list[Server] = []
-        self._looked = 0.0
+        self.models = Stocked(places)
+        self.history = Chronicle(places)
+        self._told = ""  # what the user has been told the price of
+
+    @property
+    def shelf(self) -> Profiles:
+        from promptlab.cli.tui.shelf import Profiles
+
+        return Profiles(self._places)
 
     def warm(self) -> None:
         import aiohttp  # noqa: F401
@@ -58,7 +72,7 @@ class Rooms:
         remember(self._places, "theme", name)
 
     def send(self, words: str, prompt: str) -> Under:
-        return Under(self._places, words, lambda asked, settings: plan_of(asked, self._places, settings), prompt)
+        return Under(self._places, words, None, prompt, lambda: self._agrees(f"{words}\n{prompt}"))
 
     def go_on(self, words: str, run: Run, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Under:
         from promptlab.cli.follow import followed
@@ -66,13 +80,62 @@ class Rooms:
         return Under(self._places, words, lambda asked, settings: followed(run.plan, turns, prompt), prompt)
 
     def again(self, words: str, run: Run) -> Under:
-        return Under(self._places, words, lambda asked, settings: run.plan, run.plan.prompt)
+        agree = partial(self._agrees, f"run {run.id} {run.created}")
+        return Under(self._places, words, lambda asked, settings: run.plan, run.plan.prompt, agree)
+
+    def retry(self, words: str, run: Run, cell: Cell, target: str | None = None) -> Under:
+        from promptlab.cli.tui.retry import retried
+
+        return Under(self._places, words, lambda asked, settings: retried(run.plan, cell, target, asked, self._places,
+                                                                          settings), run.plan.prompt)  # fmt: skip
+
+    def request(self, words: str, run: Run, cell: Cell, said: Transcript) -> str:
+        from promptlab.cli.tui.retry import request_told
+
+        return request_told(words, run, cell, said, self._places)
+
+    def _agrees(self, what: str) -> bool:
+        """Whether this is what the user was told the price of just now: sending it again is to agree."""
+        told, self._told = self._told, what
+        if told == what:
+            self._told = ""
+        return told == what
+
+    def read(self, plan: Plan, ended: Turns, costing: Costing, known: dict[int, Sample]) -> Reading:
+        from promptlab.cli.outcome import Wanted, read_samples, sample_of
+
+        for cell, said in ended:
+            if cell.index not in known:
+                known[cell.index] = sample_of(cell, said, costing, allow_run=False)
+        samples = [known[cell.index] for cell, _ in ended]
+        try:
+            return read_samples(plan, samples, Wanted())
+        except ValueError as error:
+            raise UsageError(f"this run can't be measured: {error}", "promptlab show has what it says") from None
+
+    def best(self, run: int) -> int | None:
+        from promptlab.cli.tui.best import best_of
+
+        return self._in_store(lambda store: best_of(store, run))
+
+    def mark_best(self, run: Run, cell: Cell, answer: str) -> bool:
+        from promptlab.cli.tui.best import mark
+
+        return self._in_store(lambda store: mark(store, run, cell, answer))
+
+    def _in_store(self, do: Callable[[Store], T]) -> T:
+        from promptlab.store import Store
+
+        store = Store(self._places.database)
+        try:
+            return do(store)
+        finally:
+            store.close()
 
     def check(self, words: str, prompt: str) -> int:
         from promptlab import config
 
-        asked, _, _ = parse(words, prompt)
-        return len(plan_of(asked, self._places, config.settings(self._places)).cells)
+        return len(plan_of(hear(words, prompt), self._places, config.settings(self._places)).cells)
 
     def advise(self, words: str, prompt: str) -> Advice:
         from promptlab.cli.ask import advice
@@ -81,7 +144,7 @@ class Rooms:
         with self._ahead(words, prompt) as (asked, settings, ready):
             if not any(endpoint.litellm for endpoint in ready.endpoints.values()):
                 ready.look_ahead(quiet=True)
-            cells = [_foreseen(cell, ready) for cell in ready.plan.cells]
+            cells = [_foreseen(cell, ready) for cell in ready.plan.cells if not (cell.repeat or cell.row)]
             if not prompt.strip() and asked.profile is None:
                 return Advice(cells)
             return Advice(cells, forecast(ready), advice(asked, ready.plan, self._places, settings))
@@ -105,55 +168,23 @@ class Rooms:
         from promptlab import config
         from promptlab.cli.ready import made_ready
 
-        asked, _, way = parse(words, prompt)
-        check_sendable(way)
-        if asked.profile is None and not prompt.strip():
-            asked = replace(asked, prompt="?")
+        spoken = hear(words, prompt)
+        check_sendable(spoken.way)
+        sweep = spoken.sweep
+        if spoken.asked.profile is None and not prompt.strip():
+            spoken = replace(spoken, asked=replace(spoken.asked, prompt="?"))
+            if sweep is not None and not (sweep.prompt or sweep.profile or sweep.dataset):
+                spoken = replace(spoken, sweep=replace(sweep, prompt="?"))
         settings = config.settings(self._places)
-        plan = bounded(plan_of(asked, self._places, settings))
-        with made_ready(plan, replace(way, dry_run=True), self._places, settings, quiet=True) as ready:
-            yield asked, settings, ready
+        plan = bounded(plan_of(spoken, self._places, settings))
+        with made_ready(plan, replace(spoken.way, dry_run=True), self._places, settings, quiet=True) as ready:
+            yield spoken.asked, settings, ready
 
-    def runs(self) -> list[Summary]:
-        from promptlab.store import Store
+    def outlook(self, words: str) -> Outlook:
+        from promptlab.cli.tui.outlook import outlook
 
-        if not self._places.database.exists():
-            return []
-        store = Store(self._places.database)
-        try:
-            return store.runs(_LISTED)
-        finally:
-            store.close()
-
-    def open(self, run: int) -> Past:
-        from promptlab.cli.history import ended, endpoints_then
-        from promptlab.cli.ready import costing
-        from promptlab.store import Store
-
-        store = Store(self._places.database)
-        try:
-            found = store.run(run)
-            if len(found.plan.cells) > MOST:
-                raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
-                                 f"promptlab show {run} shows what they tell")  # fmt: skip
-            return Past(found, ended(found, list(store.events(run))), costing(endpoints_then(found)))
-        finally:
-            store.close()
+        return outlook(words, self._places)
 
     def choices(self, letters: str) -> list[Choice]:
-        from promptlab.cli import here
-        from promptlab.providers.roster import Wanted, picked
-
-        if not self._servers or time.monotonic() - self._looked > 60:
-            begun: Look = here.look()
-            self._servers, self._looked = begun.servers(), time.monotonic()
-        models = picked(self._servers, Wanted((letters,) if letters.strip() else ()), time.strftime("%Y-%m-%d"))
-        found = []
-        for model in models[:_LISTED]:
-            told = [model.kind if model.kind not in (None, "chat") else "", "thinks" if model.thinks == "yes" else
-                    "can think" if model.thinks == "switchable" else "",
-                    f"{model.context // 1000}k" if model.context else "",
-                    f"${model.price[0] * 1e6:.3g}/{model.price[1] * 1e6:.3g}" if model.price else "",
-                    "loaded" if model.loaded else ""]  # fmt: skip
-            found.append(Choice(model.target, [text for text in told if text]))
-        return found
+        found = Choosing([], self.models.choices(), letters=letters, single=True)
+        return [row.choice for row in found.shown().rows if row.choice is not None]

@@ -1,0 +1,76 @@
+"""The history as the lab asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.cli.tui.words import MOST
+from promptlab.errors import UsageError
+from promptlab.places import Places
+from promptlab.tui.lab import Past
+from promptlab.tui.past import ENDINGS
+
+if TYPE_CHECKING:
+    from promptlab.store import Store, Summary
+
+_LISTED = 1000  # runs
+_FOUND = 500  # texts
+
+
+class Chronicle:
+    """See `tui.past.History`."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    @contextmanager
+    def _store(self) -> Iterator[Store]:
+        from promptlab.store import Store
+
+        store = Store(self._places.database)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def runs(self) -> list[Summary]:
+        if not self._places.database.exists():
+            return []
+        with self._store() as store:
+            return store.runs(_LISTED)
+
+    def found(self, word: str) -> dict[int, str]:
+        if not self._places.database.exists():
+            return {}
+        with self._store() as store:
+            found: dict[int, str] = {}
+            for hit in store.search(word, _FOUND):
+                found.setdefault(hit.run, hit.excerpt)
+            return found
+
+    def open(self, run: int) -> Past:
+        from promptlab.cli.history import ended, endpoints_then
+        from promptlab.cli.ready import costing
+
+        with self._store() as store:
+            found = store.run(run)
+            if len(found.plan.cells) > MOST:
+                raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
+                                 f"promptlab show {run} shows what they tell")  # fmt: skip
+            return Past(found, ended(found, list(store.events(run))), costing(endpoints_then(found)))
+
+    def export(self, run: int, format: str, file: str) -> Path:
+        from promptlab.cli.export import export
+
+        path = Path(file.strip() or f"run-{run}.{ENDINGS.get(format, format)}").expanduser()
+        export(run, format, path, places=self._places)
+        return path.resolve()
+
+    def keep(self, run: int, name: str) -> list[str]:
+        from promptlab.cli.saving import save_run
+
+        with self._store() as store:
+            return save_run(name, store.run(run), self._places, force=False)[1]

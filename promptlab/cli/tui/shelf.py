@@ -1,0 +1,293 @@
+"""The profiles of the lab's screen, looked at, linted and kept as `promptlab profiles` does it; what is not saved waits
+in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlab.errors import LabError, UsageError
+from promptlab.places import Places
+from promptlab.profile.section import MORE, ORDER, Sections, join, place, section_of, split
+from promptlab.tui.shelf import Card, Draft, Look, Opened, Saved, Told
+
+if TYPE_CHECKING:
+    from promptlab.cli.planning import Asked
+    from promptlab.config import Settings
+    from promptlab.profile import Profile
+    from promptlab.profile.finding import Finding
+
+_MOST_TARGETS = 8
+_MOST_LINES = 2_000
+_LONGEST_LINE = 2_000  # characters
+_LARGEST = 4_000_000  # bytes of what is kept
+
+
+class Profiles:
+    """The shelf (`tui.shelf.Shelf`) on the folders of the user, the project and the product."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def cards(self) -> list[Card]:
+        from promptlab.cli.shelf import entries
+
+        found = []
+        for entry in entries(self._places):
+            one = entry.profile
+            fault = entry.fault.replace(str(entry.file), entry.file.name)
+            told = (one.description, one.language, one.tags) if one else ("", "", ())
+            found.append(Card(entry.name, entry.own, str(entry.file), *told, fault, self._draft(entry.file).exists()))
+        return sorted(found, key=lambda card: (not card.own, card.name))
+
+    def look(self, name: str, words: str, prompt: str) -> Look:
+        from promptlab.cli.shelf import file_text
+
+        file = self._find(name)
+        return self._looked(file_text(file), file, words, prompt)
+
+    def judge(self, draft: Draft, words: str, prompt: str) -> Look:
+        file = self._file(draft)
+        try:
+            return self._looked(join(draft.base, draft.sections, file), file, words, prompt)
+        except UsageError as error:
+            return Look(findings=[_unreadable(error)])
+
+    def open(self, name: str, prompt: str = "") -> Opened:
+        from promptlab.cli.keep import is_shipped
+        from promptlab.cli.shelf import file_text
+
+        file = self._find(name) if name else None
+        base = file_text(file) if file else ""
+        own = file is None or not is_shipped(file)
+        old = split(base, file) if file else Sections()
+        waits = self._kept(file)
+        if waits is not None:
+            draft, since = waits
+            return Opened(draft, own, self._inherited(draft.base, file), since, stale=draft.base != base)
+        begun = Sections({"prompt": prompt.strip()}) if not name and prompt.strip() else old
+        return Opened(Draft(name, begun, name, base, old), own, self._inherited(base, file))
+
+    def save(self, draft: Draft) -> Saved:
+        from promptlab.cli.keep import check_name, is_shipped, own_folder, put, renamed, sound
+        from promptlab.cli.shelf import file_text
+        from promptlab.places import shipped_profiles
+        from promptlab.profile import listed
+
+        name = check_name(draft.name)
+        source = self._find(draft.origin) if draft.origin else None
+        over = source is not None and name == draft.origin and not is_shipped(source)
+        shown = Path(name)
+        text = join(draft.base, draft.sections, shown)
+        if over and source is not None:
+            file = source.resolve()
+            if file_text(file) != draft.base:
+                raise LabError(f"{name} was changed by somebody else meanwhile, and is as they left it",
+                               "save yours under another name, and compare the two")  # fmt: skip
+        else:
+            folder = own_folder(self._places)
+            file = listed((folder,)).get(name, folder / f"{name}.yaml")
+            if file.exists() or file.is_symlink():
+                raise UsageError(f"you have a profile '{name}' already", "choose another name for this one")
+            text = renamed(text, name)
+        sound(text, file, self._places, shown=shown)
+        put(text, file, force=over)
+        self.forget(draft)
+        kept = file_text(file)
+        sections = split(kept, file)
+        hides = not over and name in listed((shipped_profiles(),))
+        return Saved(Draft(name, sections, name, kept, sections), str(file), hides)
+
+    # -- what is not saved ---------------------------------------------------------------------------------------------
+
+    def keep(self, draft: Draft) -> None:
+        record = {"origin": draft.origin, "name": draft.name, "base": draft.base, "texts": dict(draft.sections.texts),
+                  "schema": draft.sections.schema}  # fmt: skip
+        file = self._draft(self._origin(draft))
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            number, new = tempfile.mkstemp(prefix=".draft-", dir=file.parent)  # for nobody else to read
+            try:
+                with os.fdopen(number, "w", encoding="utf-8", errors="surrogatepass") as out:
+                    json.dump(record, out, ensure_ascii=True)
+                Path(new).replace(file)
+            finally:
+                Path(new).unlink(missing_ok=True)
+
+    def forget(self, draft: Draft) -> None:
+        with suppress(OSError):
+            self._draft(self._origin(draft)).unlink(missing_ok=True)
+
+    def _kept(self, source: Path | None) -> tuple[Draft, str] | None:
+        """A text that was not saved, and when it was kept; nothing where it can't be read."""
+        file = self._draft(source)
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, LabError):
+            if file.stat().st_size > _LARGEST:
+                return None
+            record = json.loads(file.read_bytes())
+            texts = {str(key): str(text) for key, text in record["texts"].items() if key in ORDER}
+            base = str(record["base"])
+            old = split(base, source) if source is not None else Sections()
+            draft = Draft(str(record["name"]), Sections(texts, bool(record["schema"])),
+                          source.stem if source else "", base, old)  # fmt: skip
+            return draft, time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
+        return None
+
+    def _draft(self, source: Path | None) -> Path:
+        """Where the unsaved text of a profile is kept: one for each file, and one for a new profile."""
+        name = (
+            hashlib.sha256(str(source.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+            if source
+            else "new"
+        )
+        return self._places.cache / "drafts" / f"{name}.json"
+
+    def _origin(self, draft: Draft) -> Path | None:
+        with suppress(LabError):
+            return self._find(draft.origin) if draft.origin else None
+        return Path(draft.origin)  # its file is gone meanwhile, and the text is not
+
+    # -- files and targets ---------------------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> Path:
+        from promptlab.profile import find, listed
+
+        return listed(self._places.profiles).get(name) or find(name, self._places.profiles)
+
+    def _file(self, draft: Draft) -> Path:
+        """The file that a draft is of, or would be in: what it extends and its files are looked for from there."""
+        from promptlab.cli.keep import own_folder
+
+        with suppress(LabError):
+            if draft.origin:
+                return self._find(draft.origin)
+        return own_folder(self._places) / "new.yaml"
+
+    def _inherited(self, base: str, file: Path | None) -> dict[str, str]:
+        """The texts that come from what a profile extends."""
+        from promptlab.profile import composed, find, parse, read
+        from promptlab.profile.writing import write
+
+        if file is None:
+            return {}
+        with suppress(LabError):
+            own = parse(base, file)
+            folders = (file.parent, *self._places.profiles)
+            bases = [read(find(name, folders), self._places.profiles) for name in own.extends]
+            if bases:
+                return dict(split(write(composed(bases)), file).texts)
+        return {}
+
+    def _looked(self, text: str, file: Path, words: str, prompt: str) -> Look:
+        from promptlab import config
+        from promptlab.cli.keep import sound
+        from promptlab.cli.lint import Linter, target_of
+        from promptlab.cli.planning import named
+
+        settings = config.settings(self._places)
+        lines: list[tuple[str, str]] = []
+        asked, models = None, []
+        try:
+            asked = _asked(words)
+            models = named(list(asked.models), settings)
+            settings = _at(settings, asked, models)
+        except LabError as error:
+            lines += [*_fault(error), ("", "")]
+        known = []
+        for model in models[:_MOST_TARGETS]:
+            with suppress(LabError):
+                known.append(target_of(model, settings))
+        try:
+            findings = Linter(self._places.profiles, known, settings).findings(text, file)
+            whole = sound(text, file, self._places, shown=Path(file.name))
+        except UsageError as error:
+            return Look([*lines, *_fault(error)], [_whole_fault(error, text)])
+        targets = models or named(list(whole.targets), settings) or ["local"]
+        for target in targets[:_MOST_TARGETS]:
+            lines += self._gets(whole, target, asked, settings, prompt)
+        if len(targets) > _MOST_TARGETS:
+            lines.append((f"… {len(targets) - _MOST_TARGETS} more: promptlab profiles show --for", "dim"))
+        return Look([(line[:_LONGEST_LINE], style) for line, style in lines[:_MOST_LINES]], list(map(_told, findings)))
+
+    def _gets(
+        self, profile: Profile, target: str, asked: Asked | None, settings: Settings, prompt: str
+    ) -> Iterator[tuple[str, str]]:  # fmt: skip
+        """What one target gets. Values for variables that this profile does not have are another's."""
+        from promptlab.axis import parse_options, split_option
+        from promptlab.cli import profiles
+        from promptlab.cli.inputs import objects_read
+        from promptlab.profile.compose import blanks
+
+        try:
+            wanted = profiles.Asked(profile.name, prompt=prompt)
+            if asked is not None:
+                known = blanks(profile)
+                given = tuple(one for one in asked.variables if split_option(one)[0] in known)
+                wanted = replace(wanted, variables=given, cot=asked.cot, allow_files=asked.allow_files)
+                typed = parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)]))
+                profile = replace(profile, parameters=profile.parameters | typed)
+            for several in profiles.renderings(profile, [target], wanted, self._places, settings):
+                for one in several:
+                    yield from profiles.told(one)
+        except LabError as error:
+            yield target, "bold"
+            yield from _fault(error)
+            yield "", ""
+
+
+def _asked(words: str) -> Asked:
+    from promptlab.cli.tui.words import parse
+
+    return parse(words, "")[0]
+
+
+def _at(settings: Settings, asked: Asked, models: list[str]) -> Settings:
+    """The settings with the address that was typed; bare names among the models become its own."""
+    if not asked.base_url:
+        return settings
+    from promptlab.providers import catalog
+
+    models[:] = [name if "/" in name.partition("?")[0] else f"custom/{name}" for name in models]
+    more = {}
+    for name in {model.partition("/")[0] for model in models}:
+        more[name] = catalog.resolve(name, settings.endpoints, base_url=asked.base_url, key=asked.key_env,
+                                     plain_http=asked.plain_http)  # fmt: skip
+    return replace(settings, endpoints={**settings.endpoints, **more})
+
+
+def _fault(error: LabError) -> Sequence[tuple[str, str]]:
+    return [(f"✗ {error.message}", ""), *([(f"  → {error.hint}", "dim")] if error.hint else [])]
+
+
+def _told(finding: Finding) -> Told:
+    advice = f" → {finding.advice}" if finding.advice else ""
+    return Told(section_of(finding.key), finding.level, f"{finding.code} {finding.message}{advice}")
+
+
+def _whole_fault(error: LabError, text: str) -> Told:
+    """What is wrong with a file, by its section: the line that it names is one of the whole file."""
+    line = re.search(r", line (\d+)", error.message)
+    section = place(text, int(line[1]))[0] if line else "goal"
+    return _fault_in(section, error.message.partition(": ")[2] or error.message, error.hint)
+
+
+def _unreadable(error: LabError) -> Told:
+    """What is wrong with one section, which the message names before its line."""
+    head, _, said = error.message.partition(": ")
+    section, _, line = head.partition(", ")
+    if section not in ORDER:
+        return _fault_in(MORE, error.message, error.hint)
+    return _fault_in(section, f"{line}: {said}" if line else said, error.hint)
+
+
+def _fault_in(section: str, said: str, hint: str) -> Told:
+    return Told(section, "error", f"P000 {said}" + (f" → {hint}" if hint else ""))
