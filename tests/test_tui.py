@@ -458,7 +458,10 @@ class Stall:
         self.named: dict[str, Sequence[str]] = {}
 
     def choices(self, *, fresh: bool = False) -> list[Choice]:
-        return [Choice(Model("local", "", local=True)), Choice(Model("ollama", "qwen3:4b", kind="[b]chat", loaded=True))]
+        return [
+            Choice(Model("local", "", local=True)),
+            Choice(Model("ollama", "qwen3:4b", kind="[b]chat", loaded=True)),
+        ]
 
     def favourites(self) -> list[str]:
         return self.kept
@@ -647,12 +650,14 @@ class Terminal:
 
     def __init__(
         self, home: Path, words: Sequence[str], columns: int, rows: int, more: Mapping[str, str] | None = None,
+        extra: Path | None = None,
     ) -> None:  # fmt: skip
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         code = "import sys; from promptlab.cli.tui import tui; sys.exit(tui(sys.argv[1:]))"
+        path = os.pathsep.join(str(folder) for folder in (REPOSITORY, extra) if folder)
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color",
-                       "PROMPTLAB_HOME": str(home), "PYTHONPATH": str(REPOSITORY), **(more or {})}  # fmt: skip
+                       "PROMPTLAB_HOME": str(home), "PYTHONPATH": path, **(more or {})}  # fmt: skip
         self.process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=slave, stdout=slave, stderr=slave,
                                         env=environment, cwd=home, start_new_session=True)  # fmt: skip
         os.close(slave)
