@@ -2,9 +2,11 @@
 
     python bench/tui.py [PANES] [TOKENS A SECOND] [SECONDS] [WIDTHxHEIGHT]
 
-A server process streams to every pane; each has BEFORE tokens of thinking already. The lab runs on a pty: its
-processor time (screen and engine together), the time from a key to its letter on the screen, and from a token's
-writing at the server to the screen are printed. Idle is the same screen once all has ended.
+A server process streams to every pane, English and Chinese, prose, code and tables; each has BEFORE tokens of thinking
+already. The lab runs on a pty: its processor time (screen and engine together), the time from a key to its letter on
+the screen, and from a token's writing at the server to the screen are printed. Idle is the same screen once all has
+ended. Beside it the same screen made of Textual's own Markdown widgets, each fed by a MarkdownStream from the same
+engine: only its shares and times are to be compared.
 """
 
 from __future__ import annotations
@@ -32,6 +34,27 @@ import psutil
 BEFORE = 10_000  # tokens of each trace that are there when measuring begins
 WORDS = ["the ", "river ", "冰", "雪", "sleeps ", "under ", "glass; ", "one ", "crow ", "counts ", "winter.\n"]
 EVERY = 25  # tokens between two that carry their time
+ANSWER = """## 冬 · Winter
+
+The **river** sleeps under `glass`; one crow counts the winter. 江雪如银，孤舟独钓。
+
+```python
+def frozen(river: str) -> bool:
+    return river in ("Lena", "黑龙江")  # in January
+```
+
+| river | 河 | frozen |
+|-------|----|-------:|
+| Lena | 勒拿河 | 210 d |
+| Amur | 黑龙江 | 150 d |
+
+- snow falls
+- 雪落无声
+
+"""
+PIECES = re.findall(r"\s*[^\s]{1,6}|\s+", ANSWER)
+LAB = "import sys; from promptlab.cli.tui import tui; sys.exit(tui(sys.argv[1:]))"
+STOCK = "import sys, runpy; sys.exit(runpy.run_path(sys.argv[1])['stock'](sys.argv[2:]))"
 
 
 def chunk(field: str, text: str) -> bytes:
@@ -54,7 +77,8 @@ async def serve(rate: float, seconds: float) -> None:
             for number in range(count):
                 await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
                 field = "reasoning_content" if number < count // 2 else "content"
-                text = f"@{time.monotonic():.3f}@ " if number % EVERY == 0 else WORDS[number % len(WORDS)]
+                words = WORDS if field == "reasoning_content" else PIECES
+                text = f" @{time.monotonic():.3f}@ " if number % EVERY == 0 else words[number % len(words)]
                 writer.write(chunk(field, text))
                 if writer.is_closing():
                     return
@@ -74,10 +98,9 @@ async def serve(rate: float, seconds: float) -> None:
 class Terminal:
     """The lab on a pty; `read` takes what it writes and notes when."""
 
-    def __init__(self, words: list[str], home: str, columns: int, rows: int) -> None:
+    def __init__(self, code: str, words: list[str], home: str, columns: int, rows: int) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        code = "import sys; from promptlab.cli.tui import tui; sys.exit(tui(sys.argv[1:]))"
         environment = {**os.environ, "PROMPTLAB_HOME": home, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         self.began = time.monotonic()
         self.process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=slave, stdout=slave, stderr=slave,
@@ -130,21 +153,26 @@ def _own(process: psutil.Process) -> float:
     return next((one.user_time + one.system_time for one in process.threads() if one.id == process.pid), 0.0)
 
 
-def measure(panes: int, rate: float, seconds: float, columns: int, rows: int, port: str, home: str) -> None:
+def measure(
+    panes: int, rate: float, seconds: float, columns: int, rows: int, port: str, home: str, *, ours: bool
+) -> None:
     # An endpoint each: one that is new is not asked for everything at once.
     entries = [f"  b{number}: {{base_url: 'http://127.0.0.1:{port}/v1'}}" for number in range(panes)]
     (Path(home) / "config.yaml").write_text("\n".join(["endpoints:", *entries]), "utf-8")
     words = [part for number in range(panes) for part in ("-m", f"b{number}/model")]
-    terminal = Terminal(words, home, columns, rows)
+    print("\nthe lab" if ours else "\na Markdown widget and a MarkdownStream a pane")
+    terminal = Terminal(LAB if ours else STOCK, words if ours else [__file__, *words], home, columns, rows)
     try:
-        assert terminal.read(time.monotonic() + 20, lambda got: b"promptlab ask" in got), "no first frame"
+        assert terminal.read(time.monotonic() + 20, lambda got: b"promptlab ask" in got or b"stock" in got), (
+            "no first frame"
+        )
         print(f"first frame            {(time.monotonic() - terminal.began) * 1e3:.0f} ms")
         terminal.read(time.monotonic() + 1.5)
         os.write(terminal.master, b"hi")
         terminal.read(time.monotonic() + 0.3)
-        os.write(terminal.master, b"\n")
-        assert terminal.read(time.monotonic() + 20, lambda got: bool(re.search(rb"@\d", got))), "nothing streams"
-        if panes > 16:
+        os.write(terminal.master, b"\n" if ours else b"\r")
+        assert terminal.read(time.monotonic() + 90, lambda got: bool(re.search(rb"@\d", got))), "nothing streams"
+        if panes > 16 and ours:
             os.write(terminal.master, b"\x1b[20~")  # f9: all of a page at once, not one beside a list
         process = psutil.Process(terminal.process.pid)
         terminal.read(time.monotonic() + 1.0)  # until all traces are there
@@ -165,6 +193,8 @@ def measure(panes: int, rate: float, seconds: float, columns: int, rows: int, po
         print(f"written                {(terminal.written - written) / took / 1e3:.0f} kB/s in "
               f"{(terminal.frames - frames) / took:.0f} pieces/s")  # fmt: skip
         print(f"memory                 {process.memory_info().rss / 1e6:.0f} MB")
+        if not ours:
+            return
         terminal.read(began + seconds + 8, lambda got: f"{panes}/{panes} done".encode() in got)
         terminal.read(time.monotonic() + 8)  # the notices go, the garbage is collected
         used, written = process.cpu_times(), terminal.written
@@ -180,6 +210,51 @@ def measure(panes: int, rate: float, seconds: float, columns: int, rows: int, po
         os.close(terminal.master)
 
 
+def stock(words: list[str]) -> int:
+    """The same screen of stock widgets: a grid of Markdown, each with its stream; the same engine behind."""
+    import shlex
+
+    from textual.app import App, ComposeResult
+    from textual.containers import Grid, VerticalScroll
+    from textual.widgets import Input, Markdown
+
+    from promptlab.cli.tui.rooms import Rooms
+    from promptlab.events import Answer, Stamped, Thinking
+    from promptlab.places import places
+
+    count, rooms = words.count("-m"), Rooms(places())
+
+    class Stock(App[None]):
+        CSS = "Grid { grid-size: 4; height: 1fr; } VerticalScroll { height: 1fr; } Input { height: 3; }"
+
+        def compose(self) -> ComposeResult:
+            with Grid():
+                for _ in range(count):
+                    with VerticalScroll():
+                        yield Markdown()
+            yield Input(placeholder="stock")
+
+        def on_mount(self) -> None:
+            self.query_one(Input).focus()
+
+        def on_input_submitted(self) -> None:
+            panes = list(self.query(Markdown))
+            for pane in panes:
+                assert isinstance(pane.parent, VerticalScroll)
+                pane.parent.anchor()
+            streams, session = [Markdown.get_stream(pane) for pane in panes], rooms.send(shlex.join(words), "hi")
+
+            async def pump() -> None:
+                for one in session.take(5000):
+                    if isinstance(one, Stamped) and isinstance(one.event, (Answer, Thinking)):
+                        await streams[one.cell].write(one.event.text)
+
+            self.set_interval(1 / 12.5, pump)
+
+    Stock().run()
+    return 0
+
+
 def main() -> None:
     panes, rate, seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 32, 100.0, 8.0
     if len(sys.argv) > 2:
@@ -193,7 +268,8 @@ def main() -> None:
     try:
         port = server.stdout.readline().strip()
         with tempfile.TemporaryDirectory() as home:
-            measure(panes, rate, seconds, columns, rows, port, home)
+            measure(panes, rate, seconds, columns, rows, port, home, ours=True)
+            measure(panes, rate, seconds, columns, rows, port, home, ours=False)
     finally:
         server.stdin.close()
         server.wait(10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import choix
 import numpy as np
@@ -111,6 +112,22 @@ def test_separated_votes_are_finite_and_rightly_ordered() -> None:
     assert any(note.startswith("d never won") for note in found.notes)
     with pytest.raises(ValueError, match="no finite top"):
         rank(votes, prior=0)
+
+
+def test_an_arm_that_lost_everything_is_last_though_wald_sees_nothing() -> None:
+    votes = [Vote(a, "c", "left") if n % 2 else Vote("c", a, "right") for a in "ab" for n in range(9)]
+    even: tuple[Outcome, ...] = ("left", "right")
+    found = rank([*votes, *(Vote("a", "b", outcome) for outcome in even * 4)])
+    assert [(one.arm, one.best, one.worst) for one in found.standings][2] == ("c", 3, 3)
+    assert all(gap.p == pytest.approx(2 / 2**9) for gap in found.gaps if "c" in (gap.a, gap.b))
+    five = rank([Vote("a", "c", "left")] * 5)  # unanimous, and too few
+    assert five.gaps[0].p > 0.05
+
+
+def test_unanimous_votes_on_few_prompts_are_no_more_than_their_prompts() -> None:
+    votes = [Vote("a", "c", "left", prompt) for prompt in range(4) for _ in range(5)]
+    assert rank(votes).gaps[0].p > 0.05
+    assert rank([replace(vote, prompt=None) for vote in votes]).gaps[0].p == pytest.approx(2 / 2**20)
 
 
 def test_one_vote_is_enough_for_an_interval_that_says_nothing() -> None:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from promptlab.analysis.effect import LEVEL, holm
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.logistic import PRIOR, Fit, chance, logistic
-from promptlab.analysis.preference import Vote, p_value
+from promptlab.analysis.preference import Vote, flip_test, p_value
 from promptlab.errors import UsageError
 
 Floats = NDArray[np.float64]
+
+_BLIND = 3.0  # log-odds beyond which Wald's error grows faster than the gap, where a side won all (Hauck, Donner 1977)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Two arms, the stronger first: log-odds between them, the chance that the first is preferred, p by Wald, and
-    corrected by Holm for all gaps of the ranking. `votes` were cast on these two themselves, maybe none."""
+    corrected by Holm for all gaps of the ranking. `votes` were cast on these two themselves, maybe none. Where one of
+    them won all of those and only the prior holds the gap, Wald sees nothing: there p is that of the exact test."""
 
     a: str
     b: str
@@ -119,7 +122,7 @@ def rank(votes: Iterable[Vote], *, position: bool = True, length: bool = False, 
     gauge[: len(arms), : len(arms)] = 1 / len(arms)
     scores = np.array([vote.score for vote in used])
     fit = logistic(design, scores, _virtual(graph, design.shape[1]), prior, _prompts(used), gauge)
-    gaps = _gaps(fit, graph, design.shape[1])
+    gaps = _gaps(fit, graph, design.shape[1], used)
     values = [fit.estimate(_centred(place, len(arms), design.shape[1]))[0] for place in range(len(arms))]
     standings = _standings(graph, used, values, gaps)
     side = fit.estimate(np.eye(design.shape[1])[len(arms)])[0] if has_position else None
@@ -181,20 +184,34 @@ def _centred(place: int, arms: int, columns: int) -> Floats:
     return along
 
 
-def _gaps(fit: Fit, graph: Graph, columns: int) -> tuple[Gap, ...]:
+def _gaps(fit: Fit, graph: Graph, columns: int, votes: Sequence[Vote]) -> tuple[Gap, ...]:
     order = sorted(range(len(graph.arms)), key=lambda place: -fit.values[place])
     found: list[tuple[int, int, Estimate, float]] = []
     for number, a in enumerate(order):
         for b in order[number + 1 :]:
             along = np.zeros(columns)
             along[a], along[b] = 1, -1
-            found.append((a, b, *fit.estimate(along)))
+            odds, p = fit.estimate(along)
+            if abs(odds.value) > _BLIND and p > LEVEL / 100:
+                p = min(p, _exact(votes, graph.arms[a], graph.arms[b]))
+            found.append((a, b, odds, p))
     adjusted = holm({str(number): row[3] for number, row in enumerate(found)})
     return tuple(
         Gap(graph.arms[a], graph.arms[b], odds, chance(odds), p, adjusted[str(number)],
             graph.votes.get((graph.arms[min(a, b)], graph.arms[max(a, b)]), 0))
         for number, (a, b, odds, p) in enumerate(found)
     )  # fmt: skip
+
+
+def _exact(votes: Sequence[Vote], a: str, b: str) -> float:
+    """The exact p, by prompt, of the votes on these two; 1 unless one of them won every one."""
+    own = [vote for vote in votes if {vote.left, vote.right} == {a, b}]
+    won = [vote.score == (vote.left == a) for vote in own]
+    if not own or any(vote.score == 0.5 for vote in own) or len(set(won)) > 1:
+        return 1.0
+    prompts = _prompts(own)
+    sizes = Counter(prompts) if len(set(prompts)) > 1 else Counter(range(len(own)))
+    return flip_test(list(sizes.values()))
 
 
 def _standings(

@@ -25,7 +25,8 @@ CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED, UNDER = 130, 4, 3, 1, 100
 def main() -> None:
     """The entry point: every foreseeable error is one line and what to do, with its exit code."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # typer loads pydantic; its plugin search costs 30 ms
-    if sys.argv[1:2] in (["ask"], ["rerun"], ["sweep"], ["stable"], ["audit"]):
+    if sys.argv[1:2] in (["ask"], ["rerun"], ["sweep"], ["stable"], ["compare"], ["audit"], ["judge"],
+                         ["vote"], ["fuse"], ["chain"]):  # fmt: skip
         threading.Thread(target=_import_client, daemon=True).start()
     _secure_streams()
     sys.argv[1:] = _whole_options(sys.argv[1:])

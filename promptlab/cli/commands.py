@@ -15,6 +15,7 @@ from promptlab.cli.options import (
     BaseUrl,
     Carrying,
     Color,
+    Judges,
     KeyEnv,
     Parameters,
     PlainHttp,
@@ -202,6 +203,63 @@ def fuse(
                   "adapt" if sending.params is None else sending.params, plain_http)  # fmt: skip
     fusing = Fusing(run, by, council or bool(reviewer), tuple(reviewer or ()), row, profile, yes)
     return fuse(fusing, asked, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
+
+
+@app.command()
+@spread
+def judge(
+    run: Annotated[int | None, typer.Argument(help="A run's number; the last one without it.", show_default=False)
+                   ] = None,
+    *,
+    judges: Judges,
+    sending: Sending,
+    format: TextOrJson = None,
+    color: Color = "auto",
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """Have models judge the answers of a run, each pair in both orders, and see how far to rely on them:
+    promptlab judge 12 --judge openai/gpt-4.1 --criteria "vivid, coherent, keeps the form"."""
+    from promptlab.cli.judge import judge
+
+    return judge(judges.judging(run, parameters, sending, format, color), sending.limits(), sending.way())
+
+
+@app.command()
+@spread
+def vote(
+    prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT|PLAN.yaml]", help="What is asked, or a plan that "
+                                                 "was written down.", show_default=False)] = None,
+    weight: Annotated[list[str] | None, typer.Option("--weight", metavar="TARGET=NUMBER", show_default=False,
+                      help="What a vote of this target counts, in place of 1; repeat it for more.")] = None,
+    extract: Annotated[str | None, typer.Option("--extract", metavar="HOW", show_default=False,
+                       help="How an answer is taken out of a text: auto, boxed, number, option, json:FIELD, "
+                       "re:PATTERN, text.")] = None,
+    until: Annotated[str, typer.Option("--until", metavar="WHEN", help="decided: stop once the majority can't change; "
+                     "confident: once the leader is 95% sure to be the likelier; all.")] = "decided",
+    best_of: Annotated[bool, typer.Option("--best-of", help="Not the majority: the first answer that passes its "
+                                          "checks, or the one that --judge ranks first.")] = False,
+    judge: Annotated[str | None, typer.Option("--judge", metavar="TARGET", show_default=False,
+                     help="Who ranks the answers, blind and in two orders; makes it --best-of.")] = None,
+    run: Annotated[int | None, typer.Option("--run", metavar="RUN", show_default=False,
+                   help="Count the answers of a past run; send nothing.")] = None,
+    allow_run: Annotated[bool, typer.Option("--allow-run", help="Let checks of kind run: start programs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False,
+    *,
+    asking: Asking,
+    sweeping: Sweeping,
+    sending: Sending,
+    showing: Showing,
+    parameters: Parameters,
+) -> int:  # fmt: skip
+    """Ask several times and let the answers vote: promptlab vote "What is 17 × 23?" -m local -n 9 --extract number"""
+    from promptlab.cli.sweep import written
+    from promptlab.cli.vote import Voting, vote
+
+    asked = asking.asked(prompt, parameters, sending.params)
+    voting = Voting(tuple(weight or ()), until, best_of or judge is not None, judge, run, allow_run, yes,
+                    sweeping.repeat is not None)  # fmt: skip
+    whole = written(asked, sweeping, extract)
+    return vote(whole, asked, voting, showing.output(quiet=sending.quiet), sending.limits(), sending.way())
 
 
 @app.command()

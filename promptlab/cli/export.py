@@ -162,9 +162,7 @@ def _samples(store: Store, run: Run) -> Iterator[Said]:
         yield cell, said
 
 
-def _rows(
-    store: Store, given: Given, filter: str | None, how: str, tally: _Tally, voter: str | None
-) -> Iterator[Said]:
+def _rows(store: Store, given: Given, filter: str | None, how: str, tally: _Tally, voter: str | None) -> Iterator[Said]:
     """The cells that are wanted, in their order; the tally sees all."""
     kept: set[int] = set()
     if filter == "majority":

@@ -14,6 +14,7 @@ import typer
 from promptlab.params import PARAMETERS, Parameter
 
 if TYPE_CHECKING:
+    from promptlab.cli.judge import Judging
     from promptlab.cli.output import Output
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Way
@@ -195,6 +196,60 @@ class Carrying(NamedTuple):
         wanted = Wanted(self.extract, self.allow_run, self.fail_under, self.junit)
         return Carrying(self.resume, self.retry_errors, self.cache, self.audit, self.logprobs, self.yes,
                         self.until_decided, self.write_plan, wanted)  # fmt: skip
+
+
+class Judges(NamedTuple):
+    """Who judges a run, by what, and how."""
+
+    judge: Annotated[list[str] | None, typer.Option("--judge", metavar="TARGET", show_default=False,
+                     help="Who judges: ENDPOINT/MODEL or local; repeat it for more. Without one: what earlier judges "
+                     "said.")] = None  # fmt: skip
+    criteria: Annotated[str | None, typer.Option("--criteria", metavar="TEXT", show_default=False,
+                        help='By what: "vivid, coherent, keeps the form".')] = None  # fmt: skip
+    rubric: Annotated[bool, typer.Option("--rubric", help="A mark for each answer and criterion, as JSON by a schema, "
+                      "instead of pairs.")] = False  # fmt: skip
+    once: Annotated[bool, typer.Option("--once", help="Each pair in one order, left to chance: half the calls, and "
+                    "nobody sees which verdicts would turn.")] = False  # fmt: skip
+    soft: Annotated[bool, typer.Option("--soft", help="Let the log probabilities of both orders decide a vote, where "
+                    "there are any, instead of the words.")] = False  # fmt: skip
+    again: Annotated[bool, typer.Option("--again", help="What this judge has judged by these criteria, too; earlier "
+                     "votes are set aside.")] = False  # fmt: skip
+    most: Annotated[int | None, typer.Option("--most", min=1, metavar="N", show_default=False,
+                    help="So many pairs (or answers) at most, yours first.")] = None  # fmt: skip
+    profile: Annotated[str | None, typer.Option("--profile", "-p", metavar="NAME", show_default=False,
+                       help="The judge's prompt, in place of judge or judge-rubric.")] = None  # fmt: skip
+    cot: Annotated[bool, typer.Option("--cot", help="Let chat models think step by step first; it is kept, apart from "
+                   "the verdict.")] = False  # fmt: skip
+    logprobs: Annotated[bool | None, typer.Option("--logprobs/--no-logprobs", show_default=False,
+                        help="Ask for log probabilities; without either, where the judge is known to have them.")
+                        ] = None  # fmt: skip
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", show_default=False,
+                      help="Any parameter of the judges.")] = None  # fmt: skip
+    base_url: BaseUrl = None
+    key_env: KeyEnv = None
+    plain_http: PlainHttp = False
+    max_cost: Annotated[float | None, typer.Option("--max-cost", min=0, metavar="USD", show_default=False,
+                        help="Begin no more calls once this is spent.")] = None  # fmt: skip
+    max_tokens_total: Annotated[int | None, typer.Option("--max-tokens-total", min=1, metavar="N", show_default=False,
+                                help="The same for tokens, in and out.")] = None  # fmt: skip
+    max_time: Annotated[str | None, typer.Option("--max-time", metavar="TIME", show_default=False,
+                        help="The same for time: 90s, 15m, 1h30m.")] = None  # fmt: skip
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, whatever it costs.")] = False
+
+    def judging(self, run: int | None, parameters: Parameters, sending: Sending, format: str | None,
+                color: str) -> "Judging":  # fmt: skip
+        """Raises UsageError for a time that is none."""
+        from promptlab import sweep
+        from promptlab.cli.judge import Judging
+        from promptlab.cli.judging import Way
+        from promptlab.cli.planning import Reach
+        from promptlab.cli.tracking import Caps
+
+        way = Way(self.criteria, self.profile, self.rubric, self.once, self.soft, self.again, self.most, self.logprobs,
+                  self.cot, sending.params or "adapt")  # fmt: skip
+        caps = Caps(self.max_cost, self.max_tokens_total, sweep.parse_time(self.max_time) if self.max_time else None)
+        return Judging(run, self.judge or (), way, Reach(self.base_url, self.key_env, self.plain_http), parameters,
+                       self.option or (), caps, self.yes, format, color, sending.quiet)  # fmt: skip
 
 
 class Narrowing(NamedTuple):

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from promptlab.check import Outcome, all_passed
 from promptlab.cli.output import Output, console
 from promptlab.errors import UsageError
 from promptlab.params import Value, show
-from promptlab.plan import Cell, Run
+from promptlab.plan import Cell, Plan, Run
 from promptlab.render import facts
 from promptlab.render.plain import escaped
 from promptlab.render.record import Costing, cell_object, dump, run_head
@@ -78,26 +78,33 @@ def reading_of(
 ) -> Reading:  # fmt: skip
     """The reading of a sweep out of the history. `each` sees every cell on the way, so that nothing else need read the
     run again; `tell` is told how many were read, of how many."""
+    return read_samples(run.plan, samples(store, run, costing, allow_run=wanted.allow_run, each=each), wanted, tell)
+
+
+def read_samples(
+    plan: Plan, came: Iterable[Sample], wanted: Wanted, tell: Callable[[int, int], None] | None = None
+) -> Reading:  # fmt: skip
+    """The reading of samples of a plan, in the order of its cells; some may be missing."""
     # Matrices here are small: the threads of a BLAS would wait for each other longer than they work.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from promptlab.analysis.reading import read
 
     seen: dict[str, dict[str, Value]] = {}  # by their text: a list is a value too, and 1 is not true
-    for cell in run.plan.cells:
+    for cell in plan.cells:
         for name, value in cell.values.items():
             seen.setdefault(name, {}).setdefault(show(value), value)
     axes = {name: tuple(values.values()) for name, values in seen.items()}
-    cells = {cell.index: cell for cell in run.plan.cells}
+    cells = {cell.index: cell for cell in plan.cells}
 
     def expected(sample: Sample) -> str | None:
         """The right answer, where a check of the cell knows it."""
         return next((c.want for c in cells[sample.cell].checks if c.kind in ("answer", "equals")), None)
 
-    how = wanted.extract or (run.plan.sweep.extract if run.plan.sweep else "auto")
+    how = wanted.extract or (plan.sweep.extract if plan.sweep else "auto")
     return read(
-        samples(store, run, costing, allow_run=wanted.allow_run, each=each), axes, extract_how=how,
+        came, axes, extract_how=how,
         prompt_of=lambda sample: cells[sample.cell].request.messages[-1].text, expected_of=expected,
-        void=run.plan.void, tell=tell, total=len(cells),
+        void=plan.void, tell=tell, total=len(cells),
     )  # fmt: skip
 
 

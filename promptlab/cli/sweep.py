@@ -87,7 +87,7 @@ def _how_seeded(word: str | None) -> Seeds | None:
 def sweep(written: Sweep, asked: Asked, carrying: Carrying, output: Output, limits: Limits, way: Way) -> int:
     """Carry out a sweep, or go on with one; the exit code says how it went."""
     check_how(written.extract)
-    with _places(way) as places:
+    with kept_places(way) as places:
         settings = config.settings(places)
         if carrying.write_plan is not None:
             _write_plan(written, carrying.write_plan)
@@ -107,7 +107,7 @@ def sweep(written: Sweep, asked: Asked, carrying: Carrying, output: Output, limi
 
 
 @contextmanager
-def _places(way: Way) -> Iterator[Places]:
+def kept_places(way: Way) -> Iterator[Places]:
     """The user's folders; with --no-save the history is one that goes with the command, for what is finished must
     live somewhere and not in memory."""
     places = config.places()

@@ -27,8 +27,8 @@ class Watch:
     """A sink, and a timer's call: begins no more cells once a cap is met, and none of a target that refuses all that it
     is sent for a reason that the next cell would meet too (a wrong key, an empty account, an unknown model)."""
 
-    def __init__(self, engine: Engine, tracking: Tracking, plan: Plan, run: int) -> None:
-        self._engine, self._tracking, self._run = engine, tracking, run
+    def __init__(self, engine: Engine, tracking: Tracking, plan: Plan, again: int | str) -> None:
+        self._engine, self._tracking, self._again = engine, tracking, _resuming(again)
         self._cells = {cell.index: cell for cell in plan.cells}
         self._hopeless: Counter[str] = Counter()
         self.met: str | None = None
@@ -51,14 +51,14 @@ class Watch:
             if left:
                 self.given_up += len(left)
                 self._tracking.skip(left)
-                told = f"{len(left)} of its cells are not sent; --resume {self._run} sends them"
+                told = f"{len(left)} of its cells are not sent; {self._again} sends them"
                 self.say(f"{target}: {event.fault.message}; {told}")
 
     def look(self) -> None:
         if self.met is None and (why := self._tracking.met()) is not None:
             self.met = why
             self._engine.drain(why)
-            self.say(f"stopped by {why}; --resume {self._run} goes on")
+            self.say(f"stopped by {why}; {self._again} goes on")
 
 
 class Decider:
@@ -112,7 +112,7 @@ class Interrupts:
     say: Callable[[str], None] = notice
 
 
-def on_interrupt(engine: Engine, tracking: Tracking, run: int) -> Interrupts:
+def on_interrupt(engine: Engine, tracking: Tracking, again: int | str) -> Interrupts:
     """Ctrl-C once: what runs ends, and no more begins. Twice: all stops. Both keep what came."""
     found = Interrupts()
 
@@ -121,8 +121,8 @@ def on_interrupt(engine: Engine, tracking: Tracking, run: int) -> Interrupts:
         if found.seen == 1:
             engine.drain("stopped by the user")
             running = tracking.count("running")
-            said = f"{running} cells still run and end, no more begin; Ctrl-C again stops them; --resume {run} goes on"
-            found.say(said)
+            said = f"{running} cells still run and end, no more begin; Ctrl-C again stops them"
+            found.say(f"{said}; {_resuming(again)} goes on")
         elif found.seen == 2:
             engine.cancel(why="cancelled by the user")
         else:
@@ -132,6 +132,11 @@ def on_interrupt(engine: Engine, tracking: Tracking, run: int) -> Interrupts:
         with suppress(NotImplementedError, AttributeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stop)
     return found
+
+
+def _resuming(again: int | str) -> str:
+    """How a run is gone on with: by its number, or in other words."""
+    return f"--resume {again}" if isinstance(again, int) else again
 
 
 def _place(cell: Cell) -> str:

@@ -48,7 +48,8 @@ AT_A_TIME = 100  # cells that end without having begun, between two looks at the
 class Engine:
     """`providers` gives the provider of each cell (by `Cell.index`); every sink gets every event, in order. With
     `adapt` a request is sent again without a parameter that its endpoint refuses. `replay`, where given, is asked for
-    each cell in its turn: events that it gives stand for the cell, and nothing is sent.
+    each cell in its turn: events that it gives stand for the cell, and nothing is sent. `may_begin`, where given, is
+    asked before each cell: one that may not yet holds up those behind it, until `look_again`.
 
     Sinks are plain functions and must be quick: they run between two reads of the network.
     """
@@ -60,6 +61,7 @@ class Engine:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     replay: Callable[[Cell], Sequence[Stamped] | None] | None = None
+    may_begin: Callable[[Cell], bool] | None = None
     drained: str = ""  # why no more cells are begun
     _epoch: float = 0.0
     _running: dict[int, Running] = field(default_factory=dict)
@@ -100,6 +102,10 @@ class Engine:
     def drain(self, why: str) -> None:
         """Begin no more cells, and let what runs end; those that never began get no event."""
         self.drained = self.drained or why
+        self._wake.set()
+
+    def look_again(self) -> None:
+        """Ask `may_begin` once more."""
         self._wake.set()
 
     def skip(self, indices: Iterable[int]) -> list[int]:
@@ -163,6 +169,8 @@ class Engine:
             self._finish(lane, group)
             return False
         cell = lane.cells[0]
+        if self.may_begin is not None and not self.may_begin(cell):
+            return False
         if lane.readying is None:
             # A model that waits for memory must not keep the others from being asked: it takes none of `jobs` yet.
             if self._replayed(lane, cell):

@@ -53,22 +53,24 @@ def report(reading: Reading, samples: Iterable[Sample], head: Mapping[str, str])
     yield from _answers(reading, samples)
     yield from _table(reading)
     yield from _plots(reading)
-    yield f"<script>{_own('report.js')}</script>\n</body>\n</html>\n"
+    yield f"<script>{own('report.js')}</script>\n</body>\n</html>\n"
 
 
 @cache
-def _own(name: str) -> str:
+def own(name: str) -> str:
+    """A file of ours that goes into a report whole."""
     return (files("promptlab.render") / name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
+    """What a content policy calls a text by."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def policy() -> str:
     """The content policy (W3C CSP 3): our script and our style by their hashes, and nothing else from anywhere."""
     return (
-        f"default-src 'none'; script-src {_hash(_own('report.js'))}; style-src {_hash(_own('report.css'))}; "
+        f"default-src 'none'; script-src {hashed(own('report.js'))}; style-src {hashed(own('report.css'))}; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -89,7 +91,7 @@ def _opening(head: Mapping[str, str]) -> Iterator[str]:
         f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<meta name="generator" content="promptlab">\n'
-        f"<title>{short} · promptlab</title>\n<style>{_own('report.css')}</style>\n</head>\n<body>\n<h1>{short}</h1>\n"
+        f"<title>{short} · promptlab</title>\n<style>{own('report.css')}</style>\n</head>\n<body>\n<h1>{short}</h1>\n"
     )
 
 

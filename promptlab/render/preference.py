@@ -1,0 +1,328 @@
+"""Votes for a terminal or a plain file: each voter's pairs with their sentences, the ranking, and who met whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from string import ascii_uppercase
+
+from promptlab.analysis.contest import Beside, Contest, Ladder, besides, contests
+from promptlab.analysis.effect import LEVEL
+from promptlab.analysis.interval import Estimate
+from promptlab.analysis.logistic import chance
+from promptlab.analysis.preference import Pair, Tally, anytime_sentence, length_sentence, p_value, sentence
+from promptlab.ballot import USER, Ballot
+from promptlab.render.facts import seconds
+from promptlab.render.picture import Picture, Piece, Row, row, stack
+from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit, pad, width, wrap_line
+
+_SAID = 6  # pairs that get sentences; a table holds all of them
+_MATRIX = 12  # arms of whom it is drawn who met whom
+_LEAST_NAME, _LEAST_BAR = 12, 18  # cells
+_ASIDE = "promptlab rank --votes lists all votes with what was in sight, --aside N sets one aside"
+
+
+def text(votes: Sequence[Ballot], cells: int, *, together: bool = False) -> Picture:
+    """All that the votes show, in `cells` columns: `print` it for plain text, or `console.print` it in colours.
+
+    Each voter stands alone, unless `together`; a judge beside the user says how far they agree. Without a vote that
+    counts there is one line that says so."""
+    found = contests(votes, together=together)
+    shown = [whole(one, cells) for one in found]
+    if not together:
+        shown.append(Picture(tuple(line for one in besides(votes) for line in _wrapped(beside_text(one), cells))))
+    return stack(shown) if found else Picture((row("no votes yet"),))
+
+
+def whole(one: Contest, cells: int) -> Picture:
+    """One voter's votes: what was cast, the pairs, the ranking, who met whom, and what a reader must know."""
+    letters = letters_of(one)
+    parts = [Picture(tuple(_head(one, cells)))]
+    if one.pairs:
+        parts.append(Picture(tuple(_legend(one, letters, cells))))
+        parts.append(Picture(tuple(_pair_table(one, letters, cells))))
+        parts.append(Picture(tuple(_sentences(one, cells))))
+    parts += [Picture(tuple(_ladder(one, ladder, letters, cells))) for ladder in one.ladders]
+    if len(one.graph.arms) > 2:
+        parts.append(Picture(tuple(_matrix(one, letters, cells))))
+    said = notes(one)
+    said += [_ASIDE] if one.flagged else []
+    parts.append(Picture(tuple(line for each in said for line in _wrapped(each, cells, "note", "· "))))
+    return stack(parts)
+
+
+def letters_of(one: Contest) -> dict[str, str]:
+    """A letter for each arm, the best first within its group: A to Z, then A1 …"""
+    order = [standing.arm for ladder in one.ladders for standing in ladder.ranking.standings]
+    return {arm: ascii_uppercase[n % 26] + (str(n // 26) if n > 25 else "") for n, arm in enumerate(order)}
+
+
+# What was cast, in words ---------------------------------------------------------------------------------------------
+
+
+def who(one: Contest, own: str = "your votes") -> str:
+    """`your votes`, `votes of openai/gpt-4.1 by "vivid"`; `own` is what the user's are called."""
+    if one.voters == (USER,):
+        return own
+    several = f" ({len(one.voters)} voters as if they were one)" if len(one.voters) > 1 else ""
+    return f"votes of {one.voter}{several}" + (f' by "{one.criteria}"' if one.criteria else "")
+
+
+def cast(one: Contest) -> str:
+    """How many votes, on what, and what became of the others."""
+    said = f"{count(one.votes, 'vote')} on {count(one.prompts, 'prompt')}"
+    parts = [(one.ties, "tie", "ties"), (one.bad, "both bad", "both bad")]
+    inside = [f"{n} {word if n == 1 else words}" for n, word, words in parts if n]
+    said += f", {' and '.join(inside)} among them" if inside else ""
+    outside = [(one.skipped, "skipped" if USER in one.voters else "without a verdict"), (one.aside, "set aside")]
+    rest = [f"{n} {word}" for n, word in outside if n]
+    said += f"; not counted: {', '.join(rest)}" if rest else ""
+    return said + (f"; {seconds(one.seconds)} for a vote (median)" if one.seconds is not None else "")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def notes(one: Contest) -> list[str]:
+    """What a reader must know: corrections, connections, flags, sides and lengths."""
+    found = []
+    if len(one.pairs) > 1:
+        found.append(f"{len(one.pairs)} pairs are looked at: p is corrected by Holm, the bound at any time by"
+                     " Bonferroni")  # fmt: skip
+    if not one.graph.connected:
+        found += [disconnected(one)]
+    found += sure_of(one)
+    if one.flagged and USER not in one.voters:
+        found.append(f"{count(one.flagged, 'vote')} {'is' if one.flagged == 1 else 'are'} flagged: an answer speaks to"
+                     " the judge, or the like")  # fmt: skip
+    elif one.flagged:
+        found.append(f"{count(one.flagged, 'vote')} had something in sight that could have given an arm away, and"
+                     f" {'counts' if one.flagged == 1 else 'count'} all the same")  # fmt: skip
+    if one.turned:
+        found.append(f"{one.turned} of {one.votes} verdicts turned with the order")
+    for ladder in one.ladders:
+        of = (
+            "" if one.graph.connected else f"among {', '.join(ladder.arms[:3])}{' …' if len(ladder.arms) > 3 else ''}: "
+        )
+        found += [of + note for note in (side_text(ladder), longer_text(ladder)) if note]
+        if len(ladder.arms) > 2 or not one.pairs:
+            found += [note for note in ladder.ranking.notes if not _is_moot(note, one)]
+    if one.prompts == 1 and one.votes > 1:
+        found.append("all votes are on one prompt: they tell nothing of others")
+    return list(dict.fromkeys(found))
+
+
+def _is_moot(note: str, one: Contest) -> bool:
+    """Whether a note of the ranking says nothing here: of a side that no vote has, of ballots told as prompts."""
+    return (one.both and note.startswith("the side is not")) or (one.prompts == 1 and "prompts" in note)
+
+
+def disconnected(one: Contest) -> str:
+    """Why no ranking holds them all, and which votes would connect them."""
+    told = " | ".join(", ".join(group) for group in one.graph.groups)
+    missing = " and ".join(f"{first} with {second}" for first, second in one.bridges)
+    several = "a vote on each of " if len(one.bridges) > 1 else "one vote on "
+    return (f"no ranking holds all: these were never compared, not even through others: {told}. Each group stands by"
+            f" itself; {several}{missing} would connect them")  # fmt: skip
+
+
+def sure_of(one: Contest) -> list[str]:
+    """That a pair is settled which the ranking leaves open: Wald's test is blind where one side won (nearly) all."""
+    open_ = {frozenset((gap.a, gap.b)) for ladder in one.ladders for gap in ladder.ranking.gaps if gap.adjusted > LEVEL}
+    known = [pair for pair in one.pairs if pair.adjusted <= LEVEL and frozenset((pair.a, pair.b)) in open_]
+    if not known or len(one.graph.arms) < 3:
+        return []
+    told = "; ".join(f"{pair.a} is preferred to {pair.b}" for pair in known[:_SAID])
+    return [f"the exact test settles what the places of the ranking leave open: {told}"]
+
+
+def side_text(ladder: Ladder) -> str:
+    """What standing on the left is worth, in words; empty where the votes can't tell."""
+    position = ladder.ranking.position
+    return "" if position is None else f"between equals the one on the left would win {share(chance(position))}"
+
+
+def longer_text(ladder: Ladder) -> str:
+    """What length is worth, in words; empty where no lengths are known."""
+    if ladder.even is None or ladder.even.length is None:
+        return ""
+    twice = Estimate(*(None if end is None else end / 3 for end in ladder.even.length))  # type: ignore[arg-type]
+    return f"between equals an answer twice as long as the other would win {share(chance(twice))}"
+
+
+def beside_text(one: Beside, own: str = "you") -> str:
+    """A judge beside the user (`own`) in a sentence."""
+    found = one.agreement
+    about = f' by "{one.criteria}"' if one.criteria else ""
+    said = f"{one.judge}{about} agrees with {own} on {found.agreed} of {count(found.n, 'pair')} that both saw"
+    if found.kappa is None:
+        return f"{said}; beyond chance nothing can be said: both always said the same one thing"
+    kappa, low, high = found.kappa
+    return f"{said}; Cohen's kappa {kappa:.2f} [{low:.2f}, {high:.2f}] (1: always, 0: as chance would)"
+
+
+def share(one: Estimate) -> str:
+    """`72% [55%, 84%]`."""
+    inside = f" [{one.low:.0%}, {one.high:.0%}]" if one.low is not None and one.high is not None else ""
+    return f"{one.value:.0%}{inside}"
+
+
+def odds(one: Estimate) -> str:
+    """`+0.41 [-0.10, +0.92]`."""
+    inside = f" [{one.low:+.2f}, {one.high:+.2f}]" if one.low is not None and one.high is not None else ""
+    return f"{one.value:+.2f}{inside}"
+
+
+def places(best: int, worst: int) -> str:
+    return str(best) if best == worst else f"{best}–{worst}"
+
+
+def longer(tally: Tally | None) -> str:
+    return f"{tally.won} of {tally.of}" if tally is not None and tally.of else "–"
+
+
+def left(pair: Pair) -> str:
+    return "settled" if pair.left == 0 else ">1,000" if pair.left is None else f"≈{pair.left}"
+
+
+def telling(found: Iterable[Pair], most: int = _SAID) -> list[Pair]:
+    """The pairs that say most: the surest first."""
+    return sorted(found, key=lambda pair: (pair.adjusted, pair.wins.p, -pair.cast))[:most]
+
+
+def plainly(pair: Pair) -> str:
+    """The pair in a sentence that names both: of two arms alone everybody knows which the other one is."""
+    said, led = sentence(pair), f"{pair.a} is preferred "
+    return f"{led}to {pair.b}, {said.removeprefix(led)}" if pair.tests > 1 and said.startswith(led) else said
+
+
+# Rows ----------------------------------------------------------------------------------------------------------------
+
+
+def _wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterator[Row]:
+    """Broken between words, with a mark before the first line and as much room before the others."""
+    room = width(mark)
+    for number, line in enumerate(wrap_line(clean_line(said), max(2, cells - room))):
+        yield (Piece(" " * room if number else mark, style), Piece(line, style))
+
+
+def _head(one: Contest, cells: int) -> Iterator[Row]:
+    yield from _wrapped(who(one), cells, "title")
+    yield from _wrapped(cast(one), cells, "dim")
+
+
+def _legend(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+    for arm, letter in letters.items():
+        length = one.lengths.get(arm)
+        about = f"  length {length:.0f} on average" if length else ""
+        room = cells - len(letter) - 2 - len(about)
+        name = fit(clean_line(arm), room) if room >= _LEAST_NAME else fit(clean_line(arm), cells - len(letter) - 2)
+        yield (Piece(letter + "  ", "strong"), Piece(name), Piece(about if room >= _LEAST_NAME else "", "dim"))
+
+
+def _pair_table(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+    """Each pair as a row; columns that have no room go, the last first, and it is said which."""
+    head = ["pair", "wins", "ties", "rate, ties aside", "p", "votes left", "longer won", "at equal length"]
+    rows = [head, *(_pair_row(pair, letters) for pair in one.pairs)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    kept = len(widths)
+    while kept > 2 and sum(widths[:kept]) + 2 * (kept - 1) > cells:
+        kept -= 1
+    for number, line in enumerate(rows):
+        told = "  ".join(pad(each, size) for each, size in zip(line[:kept], widths[:kept], strict=True))
+        yield row(fit(told.rstrip(), cells), "dim" if number == 0 else "")
+    if kept < len(head):
+        yield from _wrapped(f"no room for {', '.join(head[kept:])}: widen the terminal", cells, "dim")
+
+
+def _pair_row(pair: Pair, letters: dict[str, str]) -> list[str]:
+    rate, even = pair.wins.rate, pair.controlled
+    neither = str(pair.ties) + (f"+{pair.bad} bad" if pair.bad else "")
+    return [f"{letters[pair.a]} : {letters[pair.b]}", f"{pair.wins.won} : {pair.losses}", neither,
+            share(rate) if rate else "–", bare_p(pair.adjusted), left(pair), longer(pair.longer),
+            share(even) if even else "–"]  # fmt: skip
+
+
+def bare_p(p: float) -> str:
+    return p_value(p).removeprefix("p = ").removeprefix("p ")
+
+
+def _sentences(one: Contest, cells: int) -> Iterator[Row]:
+    for pair in telling(one.pairs):
+        yield from _wrapped(plainly(pair), cells, "strong" if pair.left == 0 else "")
+        for said in (anytime_sentence(pair), length_sentence(pair)) if pair.wins.of else ():
+            yield from _wrapped(said, cells, "dim", "  ")
+    if len(one.pairs) > _SAID:
+        yield from _wrapped(f"… and {len(one.pairs) - _SAID} more pairs: the table has them", cells, "dim")
+
+
+def _ladder(one: Contest, ladder: Ladder, letters: dict[str, str], cells: int) -> Iterator[Row]:
+    """A row for each arm: its places, its strength with the interval drawn, wins, losses and ties."""
+    standings = ladder.ranking.standings
+    even = {each.arm: each.strength for each in ladder.even.standings} if ladder.even else {}
+    rows = [
+        (places(each.best, each.worst), letters[each.arm], clean_line(each.arm), odds(each.strength),
+         f"{each.wins}-{each.losses}-{each.ties}", odds(even[each.arm]) if each.arm in even else "")
+        for each in standings
+    ]  # fmt: skip
+    head = ("place", "", "", "strength", "won-lost-tied", "at equal length" if even else "")
+    sizes = [max(map(width, column)) for column in zip(head, *rows, strict=True)]
+    if sum(sizes) + 10 + _LEAST_BAR > cells:
+        sizes[2] = 0  # its letter stands there, and is told above
+    if sum(sizes) + 8 + _LEAST_BAR > cells:
+        sizes[5] = 0
+    bar = max(0, min(48, cells - sum(size + 2 * bool(size) for size in sizes)))
+    low = min(each.strength.low or each.strength.value for each in standings)
+    high = max(each.strength.high or each.strength.value for each in standings)
+    yield from _wrapped("ranking: strength in log-odds against the average arm, with 95% intervals"
+                        + ("" if one.graph.connected else "; this group alone"), cells, "dim")  # fmt: skip
+    for line, each in zip([head, *rows], [None, *standings], strict=True):
+        drawn = "" if each is None else whisker(each.strength, low, high, bar)
+        pieces = [(line[0], sizes[0]), (line[1], sizes[1]), (line[2], sizes[2]), (drawn, bar), (line[3], sizes[3]),
+                  (line[4], sizes[4]), (line[5], sizes[5])]  # fmt: skip
+        told = "  ".join(pad(each_text, size) for each_text, size in pieces if size > 0).rstrip()
+        yield row(fit(told, cells), "dim" if each is None else "")
+
+
+def whisker(one: Estimate, low: float, high: float, cells: int) -> str:
+    """An interval along a line of `cells`, with a sign where 0 is: `├──●──┤`."""
+    if cells < 5 or high <= low:
+        return ""
+
+    def at(value: float) -> int:
+        return round((min(max(value, low), high) - low) / (high - low) * (cells - 1))
+
+    line = [" "] * cells
+    if low <= 0 <= high:
+        line[at(0.0)] = "┊"
+    if one.low is not None and one.high is not None:
+        for place in range(at(one.low), at(one.high) + 1):
+            line[place] = "┼" if line[place] == "┊" else "─"
+        line[at(one.low)], line[at(one.high)] = "├", "┤"
+    line[at(one.value)] = "●"
+    return "".join(line)
+
+
+def _matrix(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+    """Who met whom: wins of the row against the column; a dot where two never met."""
+    yield from _wrapped("who met whom: wins of the row : wins of the column (ties); · never", cells, "dim")
+    if len(letters) > _MATRIX:
+        yield from _wrapped(f"{len(one.graph.votes)} of {len(letters) * (len(letters) - 1) // 2} pairs were compared",
+                            cells)  # fmt: skip
+        return
+    met = {(letters[pair.a], letters[pair.b]): (pair.wins.won, pair.losses, pair.ties + pair.bad) for pair in one.pairs}
+    met |= {(b, a): (lost, won, ties) for (a, b), (won, lost, ties) in met.items()}
+    names = list(letters.values())
+
+    def shown(a: str, b: str) -> str:
+        if a == b:
+            return ""
+        won, lost, ties = met.get((a, b), (0, 0, 0))
+        return f"{won}:{lost}" + (f" ({ties})" if ties else "") if (a, b) in met else "·"
+
+    table = [["", *names], *([a, *(shown(a, b) for b in names)] for a in names)]
+    sizes = [max(map(width, column)) for column in zip(*table, strict=True)]
+    for number, line in enumerate(table):
+        told = "  ".join(pad(each, size) for each, size in zip(line, sizes, strict=True)).rstrip()
+        yield row(fit(told, cells), "dim" if number == 0 else "")
