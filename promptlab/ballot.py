@@ -10,6 +10,12 @@ Verdict = int | Literal["tie", "bad", "skip"]
 USER = "you"
 MOST_SEEN = 4
 
+# Flags of your votes besides what stood in the answers: that a vote was not blind, or not wholly.
+REVEALED = "voted again after the sides were told"
+KNOWN = "an answer was seen before, with its name"
+# Flags of a judge's votes: another answer in the other order, nothing to be read, an answer that addresses it.
+TURNED, NO_VERDICT, SPEAKS = "turned", "no verdict", "an answer speaks to the judge"
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from promptlab.errors import Fault
@@ -86,6 +86,15 @@ class Transcript:
         if len(self._answer) > 1:
             self._answer = ["".join(self._answer)]
         return self._answer[0].strip() if self._answer else ""
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """Thinking and answer so far as they came, white space around them and all."""
+        return "".join(self._thinking), "".join(self._answer)
+
+    def lighten(self) -> None:
+        """Let go of the alternatives of its tokens, nine tenths of them, which no measure of a sweep needs."""
+        self.tokens = [replace(token, top=()) if token.top else token for token in self.tokens]
 
     @property
     def ending(self) -> bool:

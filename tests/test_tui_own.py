@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from promptlab import config
 from promptlab.cli.tui.own import Own, own
@@ -83,3 +84,17 @@ def test_a_key_and_a_theme_of_the_users_own_work(tmp_path: Path) -> None:
 def test_every_binding_has_an_id_and_both_languages() -> None:
     assert len(binding_ids()) > 40
     assert all(part in ("app", "lab", "panes", "editor") for part in {id.split(".")[0] for id in binding_ids()})
+
+
+def test_what_is_typed_right_behind_the_key_to_the_editor_is_the_editors(tmp_path: Path) -> None:
+    async def main() -> None:
+        app = LabApp(Rooms(places(tmp_path)), Say(), "-m local")
+        async with app.run_test() as pilot:
+            await pilot.press("tab")
+            assert app.focused is app.lab_screen.canvas
+            for key, character in (("i", "i"), ("w", "w"), ("question_mark", "?"), ("y", "y"), ("ctrl+j", None)):
+                app.post_message(events.Key(key, character))  # all before any of them is looked at
+            await pilot.pause()
+            assert app.lab_screen.editor.text == "w?y" and app.screen is app.lab_screen
+
+    asyncio.run(main())

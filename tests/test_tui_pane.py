@@ -32,11 +32,13 @@ from promptlab.events import (
 from promptlab.metrics import Cost
 from promptlab.params import Value
 from promptlab.plan import Cell
+from promptlab.render.sanitise import clean
 from promptlab.render.wrap import width
 from promptlab.request import Message, Request
 from promptlab.tui import grid
 from promptlab.tui.board import Board, about
 from promptlab.tui.pane import HEAD, Pane
+from promptlab.tui.selection import Selection
 from promptlab.tui.text import TEXTS, Say, language
 
 SAY = Say("en")
@@ -249,6 +251,60 @@ def test_floods_end() -> None:
     feed(pane, *((2.0, Answer("\n" * 1000)) for _ in range(100)), (3.0, Finished("stop", True)))
     assert len(rows(pane, 3.0)) == 12
     assert time.process_time() - began < 10
+
+
+def test_a_selection_is_of_the_text_and_ends_when_the_text_moves() -> None:
+    pane = a_pane(cells=14, height=20)
+    feed(pane, *BEGUN, (2.0, Thinking(" one thought of some words\n雪落在江面上，一只乌鸦\n\nlast\n")))
+    assert text_of(pane, 2.0)[3:6] == ["┊ one thought", "┊ of some", "┊ words"]
+    pane.select(Selection(pane.spot(6, 3), pane.spot(5, 7)))
+    assert pane.selected == "thought of some words\n雪落在江面上，"
+    shown = [[span.text for span in row if span.style == "selected"] for row in pane.paint(2.0, focused=True)]
+    assert shown[3][0].startswith("thought") and shown[5] == ["┊ words       "] and shown[7] == ["┊ 上，"]
+    pane.select_word(pane.spot(3, 6))
+    assert pane.selected == "雪落在江面上"
+    pane.select_line(pane.spot(8, 4))
+    assert pane.selected == "one thought of some words"
+    feed(pane, (3.0, Thinking("more")))
+    assert pane.selected == "one thought of some words"  # what grows below moves nothing
+    feed(pane, (4.0, Answer("The answer.")))
+    assert pane.selection is None and pane.selected == ""
+    pane.select_line(pane.spot(0, 90))
+    assert pane.selected == "The answer."
+    for move in (lambda: pane.place(30, 9), pane.mark, pane.cycle):
+        pane.select_line(pane.spot(0, 90))
+        assert pane.selection is not None
+        move()
+        assert pane.selection is None
+
+
+@given(st.text(max_size=200), st.integers(20, 50))
+def test_anything_can_be_selected(text: str, cells: int) -> None:
+    pane = a_pane(cells=cells, height=40)
+    for kind in (Thinking, Answer):
+        feed(pane, (2.0, kind(text)))
+    pane.show("shown")
+    pane.select(Selection(pane.spot(0, 0), pane.spot(cells, 99)))
+    assert all(width(row) == cells for row in rows(pane, 2.0))
+    letters = [char for char in clean(text.strip()) if char.isalnum()]
+    assert "".join(letters) in "".join(char for char in pane.selected if char.isalnum())
+
+
+def test_scrolled_as_far_as_another() -> None:
+    one, two = a_pane(height=HEAD + 5), a_pane(height=HEAD + 5)
+    for pane, count in ((one, 25), (two, 45)):
+        feed(pane, *BEGUN, (2.0, Answer("".join(f"line {n}\n" for n in range(count)))))
+    assert one.part is None
+    one.scroll(-10)
+    assert one.part == 0.5
+    two.to_part(one.part)
+    assert text_of(two, 2.0)[2] == "line 20" and not two.follows
+    one.to_start()
+    two.to_part(one.part)
+    assert text_of(two, 2.0)[2] == "line 0"
+    one.to_end()
+    two.to_part(one.part)
+    assert two.follows
 
 
 # The board -----------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def picked(order: Sequence[str], best: str, prompt: Hashable, lengths: Sequence[
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Share:
     """How often one side won, of the votes that were decided. `p` is exact and by prompt; `alone` is the exact sign
     test of the same votes, which tells of these prompts alone. `rate` has a Wilson interval, by prompt as well."""
 
@@ -110,7 +110,7 @@ class Pair:
 
     a: str
     b: str
-    wins: Tally
+    wins: Share
     ties: int
     bad: int
     skips: int
@@ -121,8 +121,8 @@ class Pair:
     tests: int
     left: int | None
     anytime: Anytime
-    first: Tally
-    longer: Tally | None
+    first: Share
+    longer: Share | None
     controlled: Estimate | None
     seconds: float | None
 
@@ -178,7 +178,7 @@ def _pair(own: Sequence[Vote], a: str, b: str, adjusted: float, tests: int, leve
     )  # fmt: skip
 
 
-def _wins(own: Sequence[Vote], a: str) -> Tally:
+def _wins(own: Sequence[Vote], a: str) -> Share:
     cast = [vote for vote in own if vote.outcome != "skip"]
     return _tally([2 * _of(vote, a) - 1 for vote in cast], _prompts(cast))
 
@@ -256,13 +256,13 @@ def _nets(signs: Sequence[float], prompts: Sequence[Hashable]) -> list[int]:
     return list(found.values())
 
 
-def _tally(signs: Sequence[float], prompts: Sequence[Hashable]) -> Tally:
+def _tally(signs: Sequence[float], prompts: Sequence[Hashable]) -> Share:
     """Of +1 (won), -1 (lost) and 0 (neither) for each vote."""
     kept = [(sign, prompt) for sign, prompt in zip(signs, prompts, strict=True) if sign]
     won, of = sum(sign > 0 for sign, _ in kept), len(kept)
     rate = _wilson([float(sign > 0) for sign, _ in kept], [prompt for _, prompt in kept]) if kept else None
     p = flip_test(_nets(signs, prompts))
-    return Tally(won, of, rate, p, sign_test(won, of - won))
+    return Share(won, of, rate, p, sign_test(won, of - won))
 
 
 def _effective(values: Floats, prompts: Sequence[Hashable], variance: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The user's endpoints in config.yaml, edited as a text: an entry is put in or taken out, and everything else that
+"""The user's endpoints and groups in config.yaml, edited as a text: an entry is put in or taken out, and all else that
 people wrote stays as it is."""
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def own_entries(places: Places) -> dict[str, Any]:
 
 
 def edit(
-    places: Places, change: Callable[[str], str], meaning: Callable[[dict[str, Any]], dict[str, Any]]
+    places: Places, change: Callable[[str], str], meaning: Callable[[dict[str, Any]], dict[str, Any]],
+    section: str = "endpoints",
 ) -> None:  # fmt: skip
-    """Change config.yaml as a text, where what it then means is the old meaning with `meaning` of its endpoints.
+    """Change config.yaml as a text, where what it then means is the old meaning with `meaning` of its `section`.
 
     It is replaced as a whole, after it was read in again as the program reads it. Raises Uneditable, OSError.
     """
@@ -52,7 +53,7 @@ def edit(
     bom, text = (b"\xef\xbb\xbf", raw[3:].decode()) if raw[:3] == b"\xef\xbb\xbf" else (b"", raw.decode())
     old = _parse(text, file)
     new = change(text or _HEAD)
-    _check_same(old, _parse(new, file), meaning)
+    _check_same(old, _parse(new, file), meaning, section)
     folder = Path(tempfile.mkdtemp(prefix=".promptlab-", dir=file.parent))
     try:
         draft = replace(places, config=folder).settings
@@ -78,17 +79,20 @@ def _parse(text: str, file: Path) -> Document:
         raise Uneditable(error.message) from None
 
 
-def _check_same(old: Document, new: Document, meaning: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def _check_same(
+    old: Document, new: Document, meaning: Callable[[dict[str, Any]], dict[str, Any]], section: str
+) -> None:  # fmt: skip
     before, after = dict(old.value), dict(new.value)
-    wanted = meaning(before.pop("endpoints", None) or {})
-    if wanted != (after.pop("endpoints", None) or {}) or before != after:
+    wanted = meaning(before.pop(section, None) or {})
+    if wanted != (after.pop(section, None) or {}) or before != after:
         raise Uneditable("it is written in a way that a change would damage")
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """Where `endpoints:` stands in a text: its `start`, the `column` of its entries, and each entry's `lines`, from the
-    start of the first to the end of the last. Without entries, `value` is where `{}` or `null` stands, if it does."""
+    """Where a section such as `endpoints:` stands in a text: its `start`, the `column` of its entries, and each entry's
+    `lines`, from the start of the first to the end of the last. Without entries, `value` is where `{}` or `null`
+    stands, if it does."""
 
     start: int
     value: tuple[int, int]
@@ -96,12 +100,15 @@ class _Section:
     lines: dict[str, tuple[int, int]]
 
 
-def put(text: str, name: str, entry: Mapping[str, object]) -> str:
+Entry = Mapping[str, object] | Sequence[str]  # an endpoint's keys, a group's targets
+
+
+def put(text: str, name: str, entry: Entry, into: str = "endpoints") -> str:
     """The text with the entry: in the place of the old one, or behind the last one. Raises Uneditable."""
-    section, end = _section(text), "\r\n" if "\r\n" in text else "\n"
+    section, end = _section(text, into), "\r\n" if "\r\n" in text else "\n"
     if section is None:
         gap = "" if not text.strip() or text.endswith(("\n\n", "\n\r\n")) else end
-        return _joined(text, end, gap, ["endpoints:", *as_lines(name, entry)], "")
+        return _joined(text, end, gap, [f"{into}:", *as_lines(name, entry)], "")
     lines = as_lines(name, entry, section.column)
     if name in section.lines:
         at, drop = section.lines[name]
@@ -114,9 +121,9 @@ def put(text: str, name: str, entry: Mapping[str, object]) -> str:
     return _joined(text[:at], end, "", lines, text[drop:])
 
 
-def take(text: str, name: str) -> str:
+def take(text: str, name: str, out_of: str = "endpoints") -> str:
     """The text without the entry; what stands around it stays. Raises Uneditable."""
-    section = _section(text)
+    section = _section(text, out_of)
     if section is None or name not in section.lines:
         raise Uneditable("the entry is not where it is looked for")
     first, last = section.lines[name]
@@ -131,26 +138,26 @@ def _joined(before: str, end: str, gap: str, lines: Sequence[str], after: str) -
     return before + gap + "".join(line + end for line in lines) + after
 
 
-def _section(text: str) -> _Section | None:
-    """None where there is no `endpoints:`. Raises Uneditable where it stands otherwise than line by line."""
+def _section(text: str, name: str) -> _Section | None:
+    """None where there is no such section. Raises Uneditable where it stands otherwise than line by line."""
     import yaml
 
     root = yaml.compose(text, Loader=yaml.CSafeLoader)
     pairs = root.value if root else []
     if isinstance(root, yaml.MappingNode) and root.flow_style:
         raise Uneditable("it is written in braces")
-    place = next((n for n, (key, _) in enumerate(pairs) if key.value == "endpoints"), None)
+    place = next((n for n, (key, _) in enumerate(pairs) if key.value == name), None)
     if place is None:
         return None
     key, value = pairs[place]
     if value.start_mark.index < key.end_mark.index:
-        raise Uneditable("its endpoints are an alias for something else")
+        raise Uneditable(f"its {name} are an alias for something else")
     bound = pairs[place + 1][0].start_mark.index if place + 1 < len(pairs) else len(text)
     if not value.value or isinstance(value, yaml.ScalarNode):
         span = value.start_mark.index, value.end_mark.index
         return _Section(key.start_mark.index, span, 2, {})
     if value.flow_style:
-        raise Uneditable("its endpoints are written in braces")
+        raise Uneditable(f"its {name} are written in braces")
     # Tokens of no width mark where a block ends, which is behind the comments that follow it.
     ends = [(t.start_mark.index, t.end_mark.index) for t in yaml.scan(text, Loader=yaml.CSafeLoader)
             if t.end_mark.index > t.start_mark.index and not isinstance(t, yaml.DocumentEndToken)]  # fmt: skip
@@ -180,8 +187,10 @@ def _line_end(text: str, start: int) -> int:
     return text.find("\n", start) + 1 or len(text)
 
 
-def as_lines(name: str, entry: Mapping[str, object], column: int = 2) -> list[str]:
+def as_lines(name: str, entry: Entry, column: int = 2) -> list[str]:
     """An entry as YAML, its name at `column`."""
+    if not isinstance(entry, Mapping):
+        return [f"{' ' * column}{_plain(name)}: {_scalar(list(entry))}"]
     inner = " " * (column + 2)
     return [f"{' ' * column}{_plain(name)}:", *(f"{inner}{key}: {_scalar(value)}" for key, value in entry.items())]
 

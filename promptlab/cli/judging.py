@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from promptlab import config, verdict
-from promptlab.analysis.contest import TURNED
 from promptlab.analysis.hearing import BY_SOFT, Hearing
 from promptlab.analysis.rating import Odds, Preferred, Soft, odds, preferred, soft, swapped
 from promptlab.analysis.unit import units
 from promptlab.arm import arm_of, place_of, prompts_of
 from promptlab.axis import set_only
-from promptlab.ballot import USER, Ballot, Grade, Seen
+from promptlab.ballot import NO_VERDICT, SPEAKS, TURNED, USER, Ballot, Grade, Seen
 from promptlab.ballot import Verdict as Cast
 from promptlab.cli.planning import Forms, Reach, check_mode, hashes
 from promptlab.config import Settings
@@ -32,7 +31,6 @@ from promptlab.transcript import Transcript
 from promptlab.verdict import FIRST, SECOND, Rubric, Word
 
 JUDGED = "judged"  # on each cell of a judging: the run whose answers stand before the judge
-NO_VERDICT, SPEAKS = "no verdict", "an answer speaks to the judge"  # flags of a judge's vote
 _CAST: dict[Preferred, Cast] = {"a": 0, "b": 1, "tie": "tie"}
 _ALTERNATIVES = 20  # the most that OpenAI, vLLM and others give
 _SHIPPED = {(False, False): "judge", (False, True): "judge-zh", (True, False): "judge-rubric",

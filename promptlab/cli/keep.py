@@ -53,7 +53,7 @@ def new(name: str | None, places: Places, *, here: bool = False, force: bool = F
             raise UsageError("the profile has no name", "promptlab profiles new NAME, or a line `name: …`")
         name = check_name(name if name is not None else given)
         folder = own_folder(places, here=here)
-        text = _named(text, name)
+        text = renamed(text, name)
     file = free(folder, name, force)
     check(text, file, places, shown=Path("stdin"))
     put(text, file, force)
@@ -115,7 +115,7 @@ def edit(name: str, places: Places, environ: Mapping[str, str] = os.environ) -> 
     text that is none is kept beside it as NAME.yaml.broken, whatever happens. Raises UsageError and ProfileError."""
     source = find(name, places.profiles)
     before, file = file_bytes(source), source.resolve()
-    if _is_shipped(source):
+    if is_shipped(source):
         file = places.config / "profiles" / source.name
         if file.exists():  # the shipped file was given by its path
             raise UsageError(f"{source} is shipped with promptlab, and you have a copy of it", f"edit {file}")
@@ -220,7 +220,7 @@ def copy(source: str, name: str, places: Places, *, here: bool = False, force: b
     file = free(own_folder(places, here=here), check_name(name), force)
     if file.resolve() == path.resolve():
         raise UsageError(f"{file} would be copied over itself", "choose another name")
-    text = _named(text, file.stem)
+    text = renamed(text, file.stem)
     check(text, file, places, shown=path)
     put(text, file, force)
     say(f"copied to {file}")
@@ -238,7 +238,7 @@ def rename(old: str, name: str, places: Places, *, force: bool = False) -> int:
     users = _users(path.stem, places)
     with suppress(UsageError):  # a broken profile may be renamed too
         text = file_text(path)
-        if (changed := _named(text, name)) != text:
+        if (changed := renamed(text, name)) != text:
             _write_file(changed, path, force=True)
     try:
         if force:
@@ -288,7 +288,7 @@ def path(name: str | None, places: Places) -> int:
 def _own(name: str, places: Places, instead: str) -> Path:
     """The file of a profile that is the user's to change. Raises UsageError for any other."""
     found = find(name, places.profiles)
-    if _is_shipped(found):
+    if is_shipped(found):
         raise UsageError(f"{found.stem} is shipped with promptlab, and not yours to change: {found}", instead)
     own = {folder.resolve() for folder in places.profiles}
     if found.parent.resolve() not in own:
@@ -296,7 +296,7 @@ def _own(name: str, places: Places, instead: str) -> Path:
     return found
 
 
-def _is_shipped(file: Path) -> bool:
+def is_shipped(file: Path) -> bool:
     return file.parent.resolve() == config.shipped_profiles().resolve()
 
 
@@ -333,8 +333,21 @@ def check_name(name: str) -> str:
 
 
 def check(text: str, file: Path, places: Places, *, shown: Path) -> Profile:
-    """The profile in `text`, with all that it extends, as if it stood in `file`; errors name `shown`. Variables that
-    are used and not declared are said. Raises ProfileError."""
+    """The same, and variables that are used and not declared are said."""
+    whole = sound(text, file, places, shown=shown)
+    texts = {"role": whole.role, "goal": whole.goal, "prompt": whole.prompt, "format": whole.format,
+             "context": whole.context, "rules": "\n".join(whole.rules), "steps": "\n".join(whole.steps),
+             "examples": "\n".join(f"{one.input}\n{one.output}" for one in whole.examples)}  # fmt: skip
+    used = dict.fromkeys(name for key, part in texts.items() for name in sorted(names(part, f"{shown}: {key}")))
+    for name in used:
+        if name not in whole.variables:
+            say(f"{{{{{name}}}}} is used and not declared → add it under `variables:`")
+    return whole
+
+
+def sound(text: str, file: Path, places: Places, *, shown: Path) -> Profile:
+    """The profile in `text`, with all that it extends, as if it stood in `file`; errors name `shown`. Raises
+    ProfileError."""
     own = parse(text, shown)
     bases = []
     for name in own.extends:
@@ -348,17 +361,10 @@ def check(text: str, file: Path, places: Places, *, shown: Path) -> Profile:
     whole = composed([*bases, own])
     if not whole.goal and not whole.prompt:
         raise ProfileError(f"{shown}: the goal is missing", "add a line `goal: what is wanted` (or `prompt:`)")
-    texts = {"role": whole.role, "goal": whole.goal, "prompt": whole.prompt, "format": whole.format,
-             "context": whole.context, "rules": "\n".join(whole.rules), "steps": "\n".join(whole.steps),
-             "examples": "\n".join(f"{one.input}\n{one.output}" for one in whole.examples)}  # fmt: skip
-    used = dict.fromkeys(name for key, part in texts.items() for name in sorted(names(part, f"{shown}: {key}")))
-    for name in used:
-        if name not in whole.variables:
-            say(f"{{{{{name}}}}} is used and not declared → add it under `variables:`")
     return whole
 
 
-def _named(text: str, name: str) -> str:
+def renamed(text: str, name: str) -> str:
     """The text with its `name:` line, if it has one, saying the name that it is kept under."""
     line = re.search(r"(?m)^name:[ \t]*\S[^\n#|>]*?(?=[ \t]+#|[ \t]*\r?$)", text)
     if line is None:

@@ -53,13 +53,13 @@ def lint(names: Sequence[str], models: Sequence[str], format: str | None = None,
         raise UsageError("--fix has no file to write to", "give a file or a name instead of -")
     places = config.places()
     settings = config.settings(places)
-    asked = [_target(text, settings) for text in named(list(models), settings)]
+    asked = [target_of(text, settings) for text in named(list(models), settings)]
     folders = places.profiles
     files = [name if name == "-" else profile.find(name, folders) for name in names]
     files = files or list(profile.listed(folders).values())
     if not files:
         raise UsageError("there are no profiles here", "give a file, or - for stdin")
-    linter = _Linter(folders, asked, settings)
+    linter = Linter(folders, asked, settings)
     linted = [linter.stdin() if file == "-" else linter.file(Path(file), fix=fix) for file in files]
     sys.stdout.write({"json": _json, "sarif": _sarif, "github": _github}.get(format or "", _text)(linted))
     _summary(linted, fix)
@@ -68,19 +68,21 @@ def lint(names: Sequence[str], models: Sequence[str], format: str | None = None,
 
 
 @dataclass(frozen=True, slots=True)
-class _Linter:
+class Linter:
+    """Looks at profiles for the models `asked` about, or else for those that a profile names."""
+
     folders: Sequence[Path]
     asked: Sequence[Target]
     settings: Settings
 
     def stdin(self) -> Linted:
         path = Path("stdin")
-        return Linted("stdin", self._guarded(lambda: self._findings(stdin_text(), path)))
+        return Linted("stdin", self._guarded(lambda: self.findings(stdin_text(), path)))
 
     def file(self, path: Path, *, fix: bool) -> Linted:
         name = _shown(path)
         return Linted(
-            name, self._guarded(lambda: self._findings(self._mended(path, name) if fix else _read(path), path))
+            name, self._guarded(lambda: self.findings(self._mended(path, name) if fix else _read(path), path))
         )
 
     def _guarded(self, look: Callable[[], list[Finding]]) -> list[Finding]:
@@ -93,7 +95,8 @@ class _Linter:
             return [Finding("P000", "error", "", int(line[1]) if line else 1, 1, said, "it can't be used as it is",
                             advice=error.hint)]  # fmt: skip
 
-    def _findings(self, source: str, path: Path) -> list[Finding]:
+    def findings(self, source: str, path: Path) -> list[Finding]:
+        """What is found in a profile's text. Raises UsageError for one that can't be read."""
         doc = document.parse(source, path)
         whole = _whole(profile.parse(source, path), doc, self.folders)
         files: list[tuple[str, str]] = []
@@ -113,7 +116,7 @@ class _Linter:
         said: list[str] = []
         left_alone: set[str] = set()
         for _ in range(MOST_FIXES):
-            edits = (finding.fix for finding in self._findings(text, path) if finding.fix)
+            edits = (finding.fix for finding in self.findings(text, path) if finding.fix)
             edit = next((edit for edit in edits if edit.said not in left_alone), None)
             if edit is None:
                 break
@@ -143,7 +146,7 @@ def _whole(own: Profile, doc: Document, folders: Sequence[Path]) -> Profile:
     return profile.composed([*bases, own])
 
 
-def _target(text: str, settings: Settings) -> Target:
+def target_of(text: str, settings: Settings) -> Target:
     """A target with its facts and the size of its context. Raises UsageError for none, or an unknown endpoint."""
     target = parse_target(text)
     endpoint = catalog.resolve(target.endpoint, settings.endpoints)
@@ -154,7 +157,7 @@ def _target(text: str, settings: Settings) -> Target:
 def _known(text: str, settings: Settings) -> Target:
     """The same for a target that a profile names, where an unknown one is a finding. A group stands for its first."""
     try:
-        return _target(next(iter(named([text], settings)), text), settings)
+        return target_of(next(iter(named([text], settings)), text), settings)
     except LabError:
         return text, None, None
 

@@ -72,8 +72,6 @@ class Rendering:
 
 def show_profile(asked: Asked, places: Places) -> int:
     """Print what is in a profile, or what targets get of it. Raises UsageError and ProfileError."""
-    from promptlab.plan import parse_target
-
     check_format(asked.format)
     path = find(asked.name, places.profiles)
     profile = read(path, places.profiles)
@@ -85,18 +83,28 @@ def show_profile(asked: Asked, places: Places) -> int:
             raise UsageError("this tells what a target gets, and no target is given", "add --for TARGET")
         return _print_parts(profile, path, places, asked.format)
     settings = config.settings(places)
-    filled = _filled(profile, asked)
-    targets = [(one, parse_target(one)) for text in wanted for one in _one(text, settings, asked)]
-    knowledge = Knowledge(findings=_findings(places)).above(settings.knowledge)
-    found = [list(_renderings(target, profile, filled, knowledge, settings, asked.cot)) for _, target in targets]
+    targets = [one for text in wanted for one in _one(text, settings, asked)]
+    found = renderings(profile, targets, asked, places, settings)
     if asked.diff:
         return _print_diff(found[0], found[1], asked)
     if asked.format == "json":
         records = [_rendering_record(one) for several in found for one in several]
         write_json(records)
         return 0
-    _write([line for several in found for one in several for line in _told(one)], asked.color)
+    _write([line for several in found for one in several for line in told(one)], asked.color)
     return 0
+
+
+def renderings(
+    profile: Profile, targets: Sequence[str], asked: Asked, places: Places, settings: Settings
+) -> list[list[Rendering]]:  # fmt: skip
+    """What each target gets of a profile, one for each point of its axes. Raises UsageError and ProfileError."""
+    from promptlab.plan import parse_target
+
+    filled = _filled(profile, asked)
+    parsed = [parse_target(one) for one in targets]
+    knowledge = Knowledge(findings=_findings(places)).above(settings.knowledge)
+    return [list(_renderings(target, profile, filled, knowledge, settings, asked.cot)) for target in parsed]
 
 
 def _one(text: str, settings: Settings, asked: Asked) -> list[str]:
@@ -207,8 +215,8 @@ def _thinking(shape: Shape, known: _Sources, point: Mapping[str, Value]) -> str:
     return f"{'a reasoning' if shape.reasoning else 'a chat'} model: it thinks {thinks}{asked}"
 
 
-def _told(one: Rendering) -> Iterator[tuple[str, str]]:
-    """Lines with their styles."""
+def told(one: Rendering) -> Iterator[tuple[str, str]]:
+    """A rendering as lines, with their styles."""
     varied = ", ".join(f"{name.removeprefix(BODY)} {show(value)}" for name, value in one.asked.items())
     yield f"{one.target}{f'  ({varied})' if varied else ''}", "bold"
     for fact, sources in one.why:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptlab.analysis.contest import contest
+from promptlab.analysis.showing import showing
 from promptlab.analysis.hearing import Between, Opinion, Panel, Reliability, agreed, sentences
 from promptlab.analysis.interval import Estimate, mean
 from promptlab.ballot import USER, Ballot, Grade
@@ -42,7 +42,7 @@ def text(one: Judgement, cells: int) -> Picture:
     parts = [Picture(tuple(_wrapped(head, cells, "title")))]
     for judge in one.judges:
         own = [ballot for ballot in one.ballots if ballot.voter == judge.voter]
-        parts.append(whole(contest(own), cells))
+        parts.append(whole(showing(own), cells))
         parts.append(Picture(tuple(_relied(judge, cells))))
     for voter in dict.fromkeys(grade.voter for grade in one.grades):
         parts.append(Picture(tuple(_marked(one, voter, cells))))
@@ -135,7 +135,7 @@ def _marked(one: Judgement, voter: str, cells: int) -> Iterator[Row]:
 
 
 def as_record(one: Judgement) -> dict[str, Any]:
-    """It all as JSON has it: `contests` as `promptlab rank` has them, `judges` with their reliability."""
+    """It all as JSON has it: `showings` as `promptlab rank` has them, `judges` with their reliability."""
     between = [
         {"one": each.one, "other": each.other, "shared": each.agreement.n, "agreed": each.agreement.agreed,
          "kappa": _object(each.agreement.kappa), "sentence": agreed(each.agreement),
@@ -146,7 +146,7 @@ def as_record(one: Judgement) -> dict[str, Any]:
     voters = dict.fromkeys(grade.voter for grade in one.grades)
     return {
         "run": one.run, "judging": list(one.judging), "criteria": one.criteria,
-        "contests": record(one.ballots)["contests"], "judges": [_judge(each) for each in one.judges],
+        "showings": record(one.ballots)["showings"], "judges": [_judge(each) for each in one.judges],
         "agreement": between, "alpha": _object(one.panel.alpha),
         "votes": [ballot_record(each) for each in one.ballots],
         "marks": {voter: {arm: {name or "all": _object(each) for name, each in line.items()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_uppercase
 
-from promptlab.analysis.contest import Beside, Contest, Ladder, besides, contests
+from promptlab.analysis.showing import Beside, Showing, Ladder, besides, showings
 from promptlab.analysis.effect import LEVEL
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.logistic import chance
-from promptlab.analysis.preference import Pair, Tally, anytime_sentence, length_sentence, p_value, sentence
+from promptlab.analysis.preference import Pair, Share, anytime_sentence, length_sentence, p_value, sentence
 from promptlab.ballot import USER, Ballot
 from promptlab.render.facts import seconds
 from promptlab.render.picture import Picture, Piece, Row, row, stack
@@ -27,14 +27,14 @@ def text(votes: Sequence[Ballot], cells: int, *, together: bool = False) -> Pict
 
     Each voter stands alone, unless `together`; a judge beside the user says how far they agree. Without a vote that
     counts there is one line that says so."""
-    found = contests(votes, together=together)
+    found = showings(votes, together=together)
     shown = [whole(one, cells) for one in found]
     if not together:
         shown.append(Picture(tuple(line for one in besides(votes) for line in _wrapped(beside_text(one), cells))))
     return stack(shown) if found else Picture((row("no votes yet"),))
 
 
-def whole(one: Contest, cells: int) -> Picture:
+def whole(one: Showing, cells: int) -> Picture:
     """One voter's votes: what was cast, the pairs, the ranking, who met whom, and what a reader must know."""
     letters = letters_of(one)
     parts = [Picture(tuple(_head(one, cells)))]
@@ -51,7 +51,7 @@ def whole(one: Contest, cells: int) -> Picture:
     return stack(parts)
 
 
-def letters_of(one: Contest) -> dict[str, str]:
+def letters_of(one: Showing) -> dict[str, str]:
     """A letter for each arm, the best first within its group: A to Z, then A1 …"""
     order = [standing.arm for ladder in one.ladders for standing in ladder.ranking.standings]
     return {arm: ascii_uppercase[n % 26] + (str(n // 26) if n > 25 else "") for n, arm in enumerate(order)}
@@ -60,7 +60,7 @@ def letters_of(one: Contest) -> dict[str, str]:
 # What was cast, in words ---------------------------------------------------------------------------------------------
 
 
-def who(one: Contest, own: str = "your votes") -> str:
+def who(one: Showing, own: str = "your votes") -> str:
     """`your votes`, `votes of openai/gpt-4.1 by "vivid"`; `own` is what the user's are called."""
     if one.voters == (USER,):
         return own
@@ -68,7 +68,7 @@ def who(one: Contest, own: str = "your votes") -> str:
     return f"votes of {one.voter}{several}" + (f' by "{one.criteria}"' if one.criteria else "")
 
 
-def cast(one: Contest) -> str:
+def cast(one: Showing) -> str:
     """How many votes, on what, and what became of the others."""
     said = f"{count(one.votes, 'vote')} on {count(one.prompts, 'prompt')}"
     parts = [(one.ties, "tie", "ties"), (one.bad, "both bad", "both bad")]
@@ -84,7 +84,7 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def notes(one: Contest) -> list[str]:
+def notes(one: Showing) -> list[str]:
     """What a reader must know: corrections, connections, flags, sides and lengths."""
     found = []
     if len(one.pairs) > 1:
@@ -113,12 +113,12 @@ def notes(one: Contest) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _is_moot(note: str, one: Contest) -> bool:
+def _is_moot(note: str, one: Showing) -> bool:
     """Whether a note of the ranking says nothing here: of a side that no vote has, of ballots told as prompts."""
     return (one.both and note.startswith("the side is not")) or (one.prompts == 1 and "prompts" in note)
 
 
-def disconnected(one: Contest) -> str:
+def disconnected(one: Showing) -> str:
     """Why no ranking holds them all, and which votes would connect them."""
     told = " | ".join(", ".join(group) for group in one.graph.groups)
     missing = " and ".join(f"{first} with {second}" for first, second in one.bridges)
@@ -127,7 +127,7 @@ def disconnected(one: Contest) -> str:
             f" itself; {several}{missing} would connect them")  # fmt: skip
 
 
-def sure_of(one: Contest) -> list[str]:
+def sure_of(one: Showing) -> list[str]:
     """That a pair is settled which the ranking leaves open: Wald's test is blind where one side won (nearly) all."""
     open_ = {frozenset((gap.a, gap.b)) for ladder in one.ladders for gap in ladder.ranking.gaps if gap.adjusted > LEVEL}
     known = [pair for pair in one.pairs if pair.adjusted <= LEVEL and frozenset((pair.a, pair.b)) in open_]
@@ -178,7 +178,7 @@ def places(best: int, worst: int) -> str:
     return str(best) if best == worst else f"{best}–{worst}"
 
 
-def longer(tally: Tally | None) -> str:
+def longer(tally: Share | None) -> str:
     return f"{tally.won} of {tally.of}" if tally is not None and tally.of else "–"
 
 
@@ -207,12 +207,12 @@ def _wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterator
         yield (Piece(" " * room if number else mark, style), Piece(line, style))
 
 
-def _head(one: Contest, cells: int) -> Iterator[Row]:
+def _head(one: Showing, cells: int) -> Iterator[Row]:
     yield from _wrapped(who(one), cells, "title")
     yield from _wrapped(cast(one), cells, "dim")
 
 
-def _legend(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+def _legend(one: Showing, letters: dict[str, str], cells: int) -> Iterator[Row]:
     for arm, letter in letters.items():
         length = one.lengths.get(arm)
         about = f"  length {length:.0f} on average" if length else ""
@@ -221,7 +221,7 @@ def _legend(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
         yield (Piece(letter + "  ", "strong"), Piece(name), Piece(about if room >= _LEAST_NAME else "", "dim"))
 
 
-def _pair_table(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+def _pair_table(one: Showing, letters: dict[str, str], cells: int) -> Iterator[Row]:
     """Each pair as a row; columns that have no room go, the last first, and it is said which."""
     head = ["pair", "wins", "ties", "rate, ties aside", "p", "votes left", "longer won", "at equal length"]
     rows = [head, *(_pair_row(pair, letters) for pair in one.pairs)]
@@ -248,7 +248,7 @@ def bare_p(p: float) -> str:
     return p_value(p).removeprefix("p = ").removeprefix("p ")
 
 
-def _sentences(one: Contest, cells: int) -> Iterator[Row]:
+def _sentences(one: Showing, cells: int) -> Iterator[Row]:
     for pair in telling(one.pairs):
         yield from _wrapped(plainly(pair), cells, "strong" if pair.left == 0 else "")
         for said in (anytime_sentence(pair), length_sentence(pair)) if pair.wins.of else ():
@@ -257,7 +257,7 @@ def _sentences(one: Contest, cells: int) -> Iterator[Row]:
         yield from _wrapped(f"… and {len(one.pairs) - _SAID} more pairs: the table has them", cells, "dim")
 
 
-def _ladder(one: Contest, ladder: Ladder, letters: dict[str, str], cells: int) -> Iterator[Row]:
+def _ladder(one: Showing, ladder: Ladder, letters: dict[str, str], cells: int) -> Iterator[Row]:
     """A row for each arm: its places, its strength with the interval drawn, wins, losses and ties."""
     standings = ladder.ranking.standings
     even = {each.arm: each.strength for each in ladder.even.standings} if ladder.even else {}
@@ -304,7 +304,7 @@ def whisker(one: Estimate, low: float, high: float, cells: int) -> str:
     return "".join(line)
 
 
-def _matrix(one: Contest, letters: dict[str, str], cells: int) -> Iterator[Row]:
+def _matrix(one: Showing, letters: dict[str, str], cells: int) -> Iterator[Row]:
     """Who met whom: wins of the row against the column; a dot where two never met."""
     yield from _wrapped("who met whom: wins of the row : wins of the column (ties); · never", cells, "dim")
     if len(letters) > _MATRIX:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from promptlab.analysis.contest import Beside, Contest, Ladder, besides, contests
+from promptlab.analysis.showing import Beside, Showing, Ladder, besides, showings
 from promptlab.analysis.interval import Estimate
-from promptlab.analysis.preference import Pair, Tally, anytime_sentence, length_sentence
+from promptlab.analysis.preference import Pair, Share, anytime_sentence, length_sentence
 from promptlab.analysis.ranking import Ranking
 from promptlab.ballot import Ballot
 from promptlab.render.preference import (
@@ -27,9 +27,9 @@ from promptlab.render.sanitise import clean_line
 
 
 def record(votes: Sequence[Ballot], *, together: bool = False) -> dict[str, Any]:
-    """All that the votes show: `contests` by voter, and `agreement` of judges with the user."""
+    """All that the votes show: `showings` by voter, and `agreement` of judges with the user."""
     agreed = [] if together else [_beside(one) for one in besides(votes)]
-    return {"contests": [_contest(one) for one in contests(votes, together=together)], "agreement": agreed}
+    return {"showings": [_showing(one) for one in showings(votes, together=together)], "agreement": agreed}
 
 
 def ballot_record(ballot: Ballot) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def ballot_record(ballot: Ballot) -> dict[str, Any]:
             "words": [list(one) for one in ballot.words], "soft": ballot.soft}  # fmt: skip
 
 
-def _contest(one: Contest) -> dict[str, Any]:
+def _showing(one: Showing) -> dict[str, Any]:
     return {
         "voters": list(one.voters), "criteria": one.criteria, "votes": one.votes, "prompts": one.prompts,
         "ties": one.ties, "bad": one.bad, "skipped": one.skipped, "aside": one.aside, "flagged": one.flagged,
@@ -92,7 +92,7 @@ def _ranking(one: Ranking) -> dict[str, Any]:
             "length": _estimate(one.length), "notes": list(one.notes)}  # fmt: skip
 
 
-def _tally(one: Tally | None) -> dict[str, Any] | None:
+def _tally(one: Share | None) -> dict[str, Any] | None:
     return None if one is None else {"won": one.won, "of": one.of, "rate": _estimate(one.rate), "p": one.p}
 
 
@@ -117,7 +117,7 @@ def _keys(one: Beside) -> list[tuple[tuple[int, int], ...]]:
 
 def markdown(votes: Sequence[Ballot], *, together: bool = False) -> Iterator[str]:
     """All that the votes show as Markdown, line by line with their ends."""
-    found = contests(votes, together=together)
+    found = showings(votes, together=together)
     if not found:
         yield "No votes yet.\n"
     for one in found:
@@ -127,7 +127,7 @@ def markdown(votes: Sequence[Ballot], *, together: bool = False) -> Iterator[str
             yield f"{_cell(beside_text(beside))}.\n\n"
 
 
-def _section(one: Contest) -> Iterator[str]:
+def _section(one: Showing) -> Iterator[str]:
     yield f"## {_capital(_cell(who(one)))}\n\n{_cell(cast(one))}.\n\n"
     for pair in one.pairs:
         yield f"- **{_cell(plainly(pair))}.** {_capital(_cell(anytime_sentence(pair)))}."

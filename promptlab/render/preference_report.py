@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from promptlab.analysis.contest import Contest, besides, contests
+from promptlab.analysis.showing import Showing, besides, showings
 from promptlab.analysis.effect import LEVEL
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.preference import Pair, anytime_sentence, length_sentence, sentence
@@ -76,7 +76,7 @@ def report(
 ) -> Iterator[str]:  # fmt: skip
     """The file in pieces, to be written as UTF-8. `arms` says of each arm by its name what it is (target, parameters,
     system prompt …); `cases` are read once, one at a time."""
-    found = contests(votes, together=together)
+    found = showings(votes, together=together)
     letters = _letters(found)
     yield from _opening(_title(found))
     yield from _short(found, votes, together)
@@ -114,7 +114,7 @@ def _text(text: str) -> str:
     return escape(clean(text, keep=True))
 
 
-def _letters(found: Sequence[Contest]) -> dict[str, str]:
+def _letters(found: Sequence[Showing]) -> dict[str, str]:
     """One letter for each arm in the whole report, by the first voter's ranking."""
     names = dict.fromkeys(arm for one in found for arm in letters_of(one))
     most = max(found, key=lambda one: len(one.graph.arms), default=None)
@@ -132,7 +132,7 @@ def _arm(name: str, letters: Mapping[str, str]) -> str:
 # What it comes to ----------------------------------------------------------------------------------------------------
 
 
-def _title(found: Sequence[Contest]) -> str:
+def _title(found: Sequence[Showing]) -> str:
     arms = list(dict.fromkeys(arm for one in found for arm in one.graph.arms))
     names = [fit(clean_line(arm), 60) for arm in arms]
     if not names or len(names) > _NAMED:
@@ -151,7 +151,7 @@ def _opening(title: str) -> Iterator[str]:
     )
 
 
-def _short(found: Sequence[Contest], votes: Sequence[Ballot], together: bool) -> Iterator[str]:
+def _short(found: Sequence[Showing], votes: Sequence[Ballot], together: bool) -> Iterator[str]:
     yield "<section>\n"
     for one in found:
         for said in _result(one):
@@ -163,7 +163,7 @@ def _short(found: Sequence[Contest], votes: Sequence[Ballot], together: bool) ->
     yield "</section>\n"
 
 
-def _result(one: Contest) -> Iterator[str]:
+def _result(one: Showing) -> Iterator[str]:
     """What to take away: the pair, or who leads and from whom it can be told."""
     if not one.pairs:
         yield "no vote that counts"
@@ -176,7 +176,7 @@ def _result(one: Contest) -> Iterator[str]:
             yield disconnected(one)
 
 
-def _leads(one: Contest, best: str, arms: Sequence[str]) -> str:
+def _leads(one: Showing, best: str, arms: Sequence[str]) -> str:
     """Who leads a group, and over whom that is settled."""
     own_pairs = [pair for pair in one.pairs if pair.a in arms]
     if len(own_pairs) == 1:
@@ -197,7 +197,7 @@ def _capital(text: str) -> str:
 
 
 def _compared(
-    found: Sequence[Contest], arms: Mapping[str, Mapping[str, str]], letters: Mapping[str, str]
+    found: Sequence[Showing], arms: Mapping[str, Mapping[str, str]], letters: Mapping[str, str]
 ) -> Iterator[str]:  # fmt: skip
     """Each arm with what it is; what all have in common is said once."""
     if not letters:
@@ -226,7 +226,7 @@ def _compared(
 # One voter -----------------------------------------------------------------------------------------------------------
 
 
-def _voter(one: Contest, letters: Mapping[str, str]) -> Iterator[str]:
+def _voter(one: Showing, letters: Mapping[str, str]) -> Iterator[str]:
     yield f'<section class="by"><h2>{_line(_capital(who(one, _OWN)))}</h2>\n<p>{_line(_capital(cast(one)))}.</p>\n'
     yield f'<p class="soft">{escape(_how(one))}</p>\n'
     if one.pairs:
@@ -258,7 +258,7 @@ def _voter(one: Contest, letters: Mapping[str, str]) -> Iterator[str]:
     yield "</section>\n"
 
 
-def _how(one: Contest) -> str:
+def _how(one: Showing) -> str:
     if one.voters == (USER,):
         return ("Answers to the same prompt stood side by side without names, parameters, thinking, times or cost, on"
                 " sides drawn by lot; a person chose the best, a tie, or that none is good.")  # fmt: skip
@@ -292,7 +292,7 @@ def _share(one: Estimate | None) -> str:
     return f"{one.value:.0%}" + (f"<small>{one.low:.0%} to {one.high:.0%}</small>" if one.low is not None else "")
 
 
-def _standings(one: Contest, letters: Mapping[str, str], arms: Sequence[str]) -> Iterator[str]:
+def _standings(one: Showing, letters: Mapping[str, str], arms: Sequence[str]) -> Iterator[str]:
     ladder = next(each for each in one.ladders if each.arms == tuple(arms))
     even = {each.arm: each.strength for each in ladder.even.standings} if ladder.even else {}
     yield '<div class="wide"><table>\n<thead><tr>'

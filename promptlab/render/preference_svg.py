@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from promptlab.analysis.contest import Ladder
+from promptlab.analysis.showing import Ladder
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.preference import Pair
 from promptlab.analysis.ranking import Graph

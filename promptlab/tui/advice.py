@@ -28,7 +28,7 @@ def line(advice: Advice, say: Say) -> str:
 def fates(cells: Sequence[Foreseen], say: Say) -> Iterator[str]:
     """What becomes of the parameters that are not simply honoured; targets that do the same with them stand
     together."""
-    names = _short({cell.target for cell in cells})
+    names = short({cell.target for cell in cells})
     told: dict[str, list[str]] = {}
     for target in dict.fromkeys(cell.target for cell in cells):
         if fate := _fate([cell for cell in cells if cell.target == target], say):
@@ -36,7 +36,7 @@ def fates(cells: Sequence[Foreseen], say: Say) -> Iterator[str]:
     yield from (f"{', '.join(targets)}: {fate}" for fate, targets in told.items())
 
 
-def _short(targets: set[str]) -> dict[str, str]:
+def short(targets: set[str]) -> dict[str, str]:
     """The model alone, where it says enough."""
     last = [target.rpartition("/")[2] for target in targets]
     return {
@@ -46,23 +46,30 @@ def _short(targets: set[str]) -> dict[str, str]:
 
 
 def _fate(cells: Sequence[Foreseen], say: Say) -> str:
-    """One target's; a value is named where others of the same parameter fare better."""
-    found: dict[tuple[str, str], list[str]] = {}  # parameter and what becomes of it: the values, one for each cell
-    asked: dict[str, list[str]] = {}
+    """One target's, parameter by parameter."""
+    names = dict.fromkeys(name for cell in cells for name in cell.asked)
+    told = (f"{name.removeprefix(BODY)} {text}" for name in names for text in fate(cells, name, say))
+    return ", ".join(map(clean_line, told))
+
+
+def fate(cells: Sequence[Foreseen], name: str, say: Say) -> list[str]:
+    """What becomes of one parameter in one target's cells, where it is not simply honoured; a value is named where
+    others fare better."""
+    found: dict[str, list[str]] = {}  # what becomes of it: the values, one for each cell
+    asked: list[str] = []
     for cell in cells:
-        for name, value in cell.asked.items():
-            asked.setdefault(name, []).append(show(value))
-            if word := _word(cell, name, value, say):
-                found.setdefault((name, word), []).append(show(value))
+        if name in cell.asked:
+            asked.append(show(cell.asked[name]))
+            if word := _word(cell, name, cell.asked[name], say):
+                found.setdefault(word, []).append(asked[-1])
     told = []
-    for (name, word), values in found.items():
+    for word, values in found.items():
         which = ""
-        if len(values) < len(asked[name]):
+        if len(values) < len(asked):
             some = dict.fromkeys(values)
-            several = set(some) < set(asked[name])
-            which = " " + (", ".join(some) if several else f"({len(values)}/{len(asked[name])})")
-        told.append(clean_line(f"{name.removeprefix(BODY)}{which} {word}"))
-    return ", ".join(told)
+            which = (", ".join(some) if set(some) < set(asked) else f"({len(values)}/{len(asked)})") + " "
+        told.append(which + word)
+    return told
 
 
 def _word(cell: Foreseen, name: str, value: Value, say: Say) -> str:
@@ -106,7 +113,7 @@ def price(found: Estimate, say: Say) -> str:
 
 
 def _list(targets: Sequence[str]) -> str:
-    return ", ".join(_short(set(targets))[target] for target in targets)
+    return ", ".join(short(set(targets))[target] for target in targets)
 
 
 def _span(span: Span, sign: str, say: Say) -> str:

@@ -9,21 +9,23 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
 from promptlab.tui.canvas import Canvas
-from promptlab.tui.composer import Editor
+from promptlab.tui.composer import Editor, Words
 from promptlab.tui.key import translate
 from promptlab.tui.lab import Lab
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
 
-_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "profiles", "words",
-             "preview", "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking",
-             "copy_code", "copy_request", "together", "retry", "other_target", "pager", "edit")  # fmt: skip
+_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "form", "profiles",
+             "words", "preview", "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking",
+             "copy_code", "copy_request", "together", "retry", "other_target", "pager", "edit", "best",
+             "measures")  # fmt: skip
 
 
 class LabApp(App[None]):
@@ -60,6 +62,14 @@ class LabApp(App[None]):
             with suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
         self.call_after_refresh(_settle)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Of a quick hand or a paste, `i` and what is to be written come at once: the panes get it all, and what is
+        behind the key that gave the editor the focus is the editor's."""
+        focused = self.focused
+        if isinstance(focused, (Editor, Words)) and event in self.lab_screen.canvas.typed:
+            event.prevent_default()
+            focused._forward_event(events.Key(event.key, event.character))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for command in super().get_system_commands(screen):

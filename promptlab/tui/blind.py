@@ -22,7 +22,7 @@ from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 from promptlab.tui.booth import Booth, Over
 from promptlab.tui.canvas import Canvas
-from promptlab.tui.contest import Said, Standing, again
+from promptlab.tui.contest import Said, SoFar, again
 from promptlab.tui.key import keys_of, translate
 from promptlab.tui.seats import BlindPane, BlindSay, Seats, told_so_far
 from promptlab.tui.status import Field
@@ -89,7 +89,7 @@ class BlindScreen(Screen[None]):
         self._ahead, self._wait = ahead, wait
         self._panes: dict[int, BlindPane] = {}
         self._seats: Seats | None = None
-        self._standing: Standing | None = None
+        self._standing: SoFar | None = None
         self._readable: float | None = None  # when all of the match could be read
         self._noted = ""
         self.left_out = 0
@@ -127,11 +127,11 @@ class BlindScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="count", exit_on_error=False)
     def count(self) -> None:
         """What the votes tell, in a thread: numpy takes a moment to come."""
-        standing = self._contest.standing()
+        so_far = self._contest.so_far()
         if not get_current_worker().is_cancelled:  # else there is a newer one
             self.app.call_from_thread(self._counted, standing)
 
-    def _counted(self, standing: Standing) -> None:
+    def _counted(self, standing: SoFar) -> None:
         self._standing = standing
         self._write_bar()
 

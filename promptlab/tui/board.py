@@ -9,20 +9,23 @@ from typing import Literal, NamedTuple
 
 from promptlab.events import Stamped
 from promptlab.metrics import Cost
-from promptlab.plan import Cell, Run
+from promptlab.plan import Cell, Plan, Run
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 from promptlab.tui import grid
 from promptlab.tui.grid import Rect
+from promptlab.tui.ladder import Ladder, Part
 from promptlab.tui.marked import Row, Span
 from promptlab.tui.pane import Pane, Shows
+from promptlab.tui.sleeper import Sleeper
 from promptlab.tui.status import Field, fitted, money, title
 from promptlab.tui.text import Say
 
-Layout = Literal["grid", "focus"]
+Layout = Literal["grid", "focus", "ladder"]
 BAR = 1  # rows above the panes
 _TOLD = 12  # cells that facts need in the strip
+_AWAKE = 64  # panes that keep their rows though they stand on no page that is shown
 
 
 class Placed(NamedTuple):
@@ -42,6 +45,9 @@ class Board:
         self._say, self._now, self.about = say, now, list(about)
         self._clocks = [now] * len(self.panes)  # a pane that was filled anew has the clock of its own run
         self.run: Run | None = None
+        self.ladder: Ladder | None = None
+        self._parts: list[Part] = []  # of the ladder, where it is shown
+        self._awake: list[int] = []  # panes that have been on the screen, the last ones at the end
         self._placed: list[Placed] = []
         self._strip: Rect | None = None
         self._shape = grid.Shape(1, 1, 1)
@@ -58,9 +64,23 @@ class Board:
 
     def replace(self, number: int, cell: Cell, costing: Costing, now: Callable[[], float]) -> None:
         """Fill a pane anew, from another run."""
-        self.panes[number] = Pane(dataclasses.replace(cell, index=number), self._say, costing)
+        self.panes[number] = Sleeper(dataclasses.replace(cell, index=number), self._say, costing)
         self._clocks[number] = now
+        if self.ladder is not None:
+            self.ladder.forget(number)
         self._arrange()
+
+    def climbs_by(self, plan: Plan, costing: Costing) -> None:
+        """Give it the ladder of a plan; a sweep is shown so unless the user chooses otherwise."""
+        if len(self.panes) > 1:
+            self.ladder = Ladder(plan, costing, self.panes, self._say, lambda cell: self._clocks[cell]())
+            self.layout = "ladder" if plan.sweep is not None else None
+            self._arrange()
+
+    @property
+    def climbs(self) -> bool:
+        """Whether the ladder is on the screen."""
+        return self.ladder is not None and self.style == "ladder" and not self.zoomed
 
     @property
     def running(self) -> bool:
@@ -91,6 +111,9 @@ class Board:
         self._shape = grid.shape(len(self.panes), wide, tall)
         if not self.panes:
             return
+        if self.climbs:
+            self._shown = {}
+            return
         if self.zoomed or len(self.panes) == 1:
             self._placed = [Placed(self.focus, Rect(0, BAR, wide, tall))]
         elif self.style == "focus":
@@ -108,6 +131,16 @@ class Board:
         for number, rect in self._placed:
             self.panes[number].place(max(4, rect.width), max(3, rect.height))
         self._shown = {}
+        self._rest()
+
+    def _rest(self) -> None:
+        """Of panes that are not on the screen, let those sleep that have been away for longest."""
+        visible = [number for number, _ in self._placed]
+        self._awake = [number for number in self._awake if number not in visible] + visible
+        while len(self._awake) > max(_AWAKE, len(visible)):
+            pane = self.panes[self._awake.pop(0)]
+            if isinstance(pane, Sleeper):
+                pane.doze()
 
     @property
     def visible(self) -> list[Placed]:
@@ -116,16 +149,22 @@ class Board:
     @property
     def pages(self) -> int:
         """How many pages there are to go through: one pane each where only one is shown."""
+        if self.climbs and self.ladder is not None:
+            return self.ladder.pages
         if self.zoomed or self.style == "focus":
             return len(self.panes)
         return self._shape.pages
 
     @property
     def page(self) -> int:
+        if self.climbs and self.ladder is not None:
+            return self.ladder.page(self.focus)
         return self.focus if self.zoomed or self.style == "focus" else self.focus // self._shape.capacity
 
     def at(self, x: int, y: int) -> int | None:
-        """The pane at a place on the screen, be it in the strip."""
+        """The pane at a place on the screen, be it in the strip or in the ladder."""
+        if self.climbs and self.ladder is not None:
+            return self.ladder.at(x, y)
         if self._strip is not None and self._strip.has(x, y):
             each, first = self._strip_view(self._strip)
             number = first + (y - self._strip.y) // each
@@ -145,7 +184,8 @@ class Board:
         """The column behind the piece that begins at `x` in a row."""
         if y < BAR:
             return self.width
-        for rect in (*(placed.rect for placed in self._placed), *([self._strip] if self._strip else [])):
+        own = [part.rect for part in self._parts] if self.climbs else [placed.rect for placed in self._placed]
+        for rect in (*own, *([self._strip] if self._strip else [])):
             if rect.x == x and rect.has(x, y):
                 return rect.x + rect.width
         return x
@@ -167,17 +207,27 @@ class Board:
 
     def turn(self, by: int) -> None:
         """To the first pane of another page."""
-        if self.panes:
+        if self.climbs and self.ladder is not None:
+            self.go(self.ladder.first_of(self.page + by))
+        elif self.panes:
             each = 1 if self.zoomed or self.style == "focus" else self._shape.capacity
             self.go((self.page + by) % self.pages * each)
+
+    def climb(self, by: int) -> bool:
+        """In the ladder, so many rungs along the axis; whether this is one."""
+        if self.climbs and self.ladder is not None:
+            self.go(self.ladder.climb(self.focus, by))
+            return True
+        return False
 
     def zoom(self) -> None:
         self.zoomed = not self.zoomed
         self._arrange()
 
     def switch(self) -> None:
-        """Grid, or one in focus beside a strip."""
-        self.layout = "grid" if self.style == "focus" else "focus"
+        """Grid, one in focus beside a strip, and the ladder, in turn."""
+        after: dict[Layout, Layout] = {"grid": "focus", "focus": "ladder" if self.ladder else "grid", "ladder": "grid"}
+        self.layout = after[self.style]
         self.zoomed = False
         self._arrange()
 
@@ -207,6 +257,8 @@ class Board:
         if bar != self._bar and not everything:
             changed.append(Rect(0, 0, self.width, BAR))
         self._bar = bar
+        if self.climbs and self.ladder is not None:
+            return self._update_ladder(self.ladder, changed, everything)
         for number, rect in self._placed:
             rows = self.panes[number].paint(self._clocks[number](), focused=number == self.focus)
             changed += _differing(self._shown.get(number, []), rows, rect) if not everything else []
@@ -217,11 +269,25 @@ class Board:
             self._strip_rows = strip
         return changed
 
+    def _update_ladder(self, ladder: Ladder, changed: list[Rect], everything: bool) -> list[Rect]:
+        before, rect = self._parts, Rect(0, BAR, self.width, max(1, self.height - BAR))
+        self._parts = ladder.paint(rect, self.focus)
+        if everything:
+            return changed
+        if [part.rect for part in before] != [part.rect for part in self._parts]:
+            return [Rect(0, 0, self.width, self.height)]
+        for was, part in zip(before, self._parts, strict=True):
+            changed += _differing(was.rows, part.rows, part.rect)
+        return changed
+
     def row(self, y: int) -> list[tuple[int, Row]]:
         """What stands in a row of the screen: pieces, and the column where each begins."""
         if y < BAR:
             return [(0, self._bar)]
         found: list[tuple[int, Row]] = []
+        if self.climbs:
+            return [(rect.x, rows[y - rect.y]) for rect, rows, _ in sorted(self._parts)
+                    if rect.y <= y < rect.y + rect.height and y - rect.y < len(rows)]  # fmt: skip
         if self._strip is not None and self._strip.y <= y < self._strip.y + len(self._strip_rows):
             found.append((self._strip.x, self._strip_rows[y - self._strip.y]))
         for number, rect in self._placed:
@@ -295,9 +361,10 @@ def board_of(
     run: Run, costing: Costing, say: Say, now: Callable[[], float], past: str = "",
 ) -> Board:  # fmt: skip
     """The panes of a run; `past` is when it ran, for one out of the history."""
-    board = Board([Pane(cell, say, costing) for cell in run.plan.cells], say, now,
+    board = Board([Sleeper(cell, say, costing) for cell in run.plan.cells], say, now,
                   about(say, run.id, run.plan.prompt, past, turn_of(run)))  # fmt: skip
     board.run = run
+    board.climbs_by(run.plan, costing)
     return board
 
 

@@ -6,6 +6,8 @@ do shifts nothing but the rest of its own row in its own pane.
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -21,10 +23,36 @@ from promptlab.tui.grid import Rect
 
 if TYPE_CHECKING:
     from promptlab.tui.board import Board
+    from promptlab.tui.pane import Pane
+    from promptlab.tui.selection import Spot
 
 NAMES = ("bar", "title", "title-focus", "facts", "thinking", "thinking-head", "answer", "fault", "note", "strip",
-         "strip-focus", "strip-facts", "welcome", "heading", "strong", "mild", "code", "quote", "mark")  # fmt: skip
+         "strip-focus", "strip-facts", "welcome", "heading", "strong", "mild", "code", "code-word", "code-text",
+         "code-note", "code-number", "quote", "mark", "selected",
+         "series0", "series1", "series2", "series3", "series4", "series5")  # fmt: skip
 WHEEL = 3  # lines
+HEAD = 2  # rows of a pane above its text
+
+
+@dataclass(slots=True)
+class Drag:
+    """The mouse held down in a pane, and where it was pressed."""
+
+    pane: Pane
+    place: Rect
+    start: Spot
+
+    def to(self, x: int, y: int) -> bool:
+        """Select as far as the mouse is, and scroll where it is beyond; whether anything is selected."""
+        from promptlab.tui.selection import Selection, Spot
+
+        y -= self.place.y
+        if y < HEAD or y >= self.place.height:
+            self.pane.scroll(-1 if y < HEAD else 1)
+        end = self.pane.spot(x - self.place.x, y)
+        first, last = sorted((self.start, end))
+        self.pane.select(Selection(first, Spot(last.line, last.cell + 1)) if first != last else None)
+        return self.pane.selection is not None
 
 
 class Canvas(Widget, can_focus=True):
@@ -34,7 +62,10 @@ class Canvas(Widget, can_focus=True):
     FOCUS_ON_CLICK = False  # the editor keeps its cursor: a click chooses a pane
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("i,enter", "screen.editor", "k_editor", id="panes.editor", key_display="i"),
+        Binding("i", "screen.editor", "k_editor", id="panes.editor"),
+        Binding("enter", "screen.open", "k_open", id="panes.open", show=False),
+        Binding("M", "screen.measures", "k_measures", id="panes.measures", show=False),
+        Binding("asterisk", "screen.best", "k_best", id="panes.best", show=False, key_display="*"),
         Binding("z", "screen.zoom", "k_zoom", id="panes.zoom"),
         Binding("t", "screen.thinking", "k_thinking", id="panes.thinking"),
         Binding("T", "screen.thinking_all", "k_thinking_all", id="panes.thinking_all", show=False),
@@ -53,6 +84,13 @@ class Canvas(Widget, can_focus=True):
         Binding("slash", "screen.find", "k_find", id="panes.find", key_display="/"),
         Binding("y", "screen.copy", "k_copy", id="panes.copy"),
         Binding("Y", "screen.copy_thinking", "k_copy_thinking", id="panes.copy_thinking", show=False),
+        Binding("c", "screen.copy_code", "k_copy_code", id="panes.copy_code", show=False),
+        Binding("w", "screen.copy_request", "k_copy_request", id="panes.copy_request", show=False),
+        Binding("s", "screen.together", "k_together", id="panes.together", show=False),
+        Binding("r", "screen.retry", "k_retry", id="panes.retry", show=False),
+        Binding("o", "screen.other_target", "k_other_target", id="panes.other_target", show=False),
+        Binding("e", "screen.pager", "k_pager", id="panes.pager", show=False),
+        Binding("E", "screen.edit", "k_edit", id="panes.edit", show=False),
         Binding("x", "screen.stop_one", "k_stop_one", id="panes.stop", show=False),
         Binding("m", "screen.mark", "k_mark", id="panes.mark", show=False),
         Binding("d", "screen.compare", "k_compare", id="panes.compare", show=False),
@@ -69,11 +107,24 @@ class Canvas(Widget, can_focus=True):
             super().__init__()
             self.pane, self.lines, self.head = pane, lines, head
 
+    class Selected(Message):
+        """A piece of a pane's text has been selected."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, welcome: list[str], *, id: str) -> None:
         super().__init__(id=id)
+        self._drag: Drag | None = None
+        self._dragged = False
         self.welcome = welcome
         self.board: Board | None = None
+        self.typed: deque[events.Key] = deque(maxlen=256)
         self._styles_by_name: dict[str, Style] = {}
+
+    def on_key(self, event: events.Key) -> None:
+        self.typed.append(event)  # see LabApp: a key before it may have taken the focus elsewhere
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
@@ -152,8 +203,63 @@ class Canvas(Widget, can_focus=True):
         self.refresh()
         self.call_after_refresh(self.repaint)
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._dragged = False
+        board = self.board
+        if board is None or event.button != 1:
+            return
+        self.unselect()
+        for number, rect in board.visible:
+            if rect.has(event.x, event.y) and event.y - rect.y >= HEAD:
+                pane = board.panes[number]
+                self._drag = Drag(pane, rect, pane.spot(event.x - rect.x, event.y - rect.y))
+                self.capture_mouse()
+        self.paint()
+
+    def unselect(self) -> None:
+        if self.board is not None:
+            for number, _ in self.board.visible:
+                self.board.panes[number].select(None)
+
+    @property
+    def selected(self) -> str:
+        """The text that is selected in a pane that can be seen."""
+        if self.board is None:
+            return ""
+        return next((text for number, _ in self.board.visible if (text := self.board.panes[number].selected)), "")
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._drag is not None:
+            self._dragged |= self._drag.to(event.x, event.y)
+            self.paint()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        drag, self._drag = self._drag, None
+        if drag is not None:
+            self.release_mouse()
+            if self._dragged and (text := drag.pane.selected):
+                self.post_message(self.Selected(text))
+
     def on_click(self, event: events.Click) -> None:
-        self._tell(event)
+        """Once chooses a pane, twice selects a word, three times a line; the end of a drag is none of these."""
+        if self._dragged:
+            self._dragged = False
+        elif event.chain == 1:
+            self._tell(event)
+        elif self.board is not None:
+            for number, rect in self.board.visible:
+                if rect.has(event.x, event.y) and event.y - rect.y >= HEAD:
+                    self._select(self.board.panes[number], event, rect)
+
+    def _select(self, pane: Pane, event: events.Click, rect: Rect) -> None:
+        spot = pane.spot(event.x - rect.x, event.y - rect.y)
+        if event.chain == 2:
+            pane.select_word(spot)
+        else:
+            pane.select_line(spot)
+        self.paint()
+        if pane.selected:
+            self.post_message(self.Selected(pane.selected))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         self._tell(event, WHEEL)

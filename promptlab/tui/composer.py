@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
+from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.suggester import Suggester
 from textual.widgets import Input, TextArea
 
 
@@ -39,9 +42,33 @@ class Editor(TextArea):
         await super()._on_key(event)
 
 
-class Words(Input):
-    """Targets and parameters, in the words of the command line."""
+class OneLine(Input):
+    """A field of one line: of what is pasted no line is lost."""
 
-    def __init__(self, value: str, placeholder: str, *, id: str) -> None:
-        super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
+    def __init__(
+        self, value: str, placeholder: str, *, id: str | None = None, suggester: Suggester | None = None
+    ) -> None:  # fmt: skip
+        super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id,
+                         suggester=suggester)  # fmt: skip
         self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.replace(" ".join(event.text.split("\n")), *sorted(self.selection))
+
+
+class Words(OneLine):
+    """Targets and parameters, in the words of the command line. A variable may have several lines: their ends are shown
+    as a sign."""
+
+    @property
+    def _value(self) -> Text:
+        return Text(_on_one_line(self.value), no_wrap=True, overflow="ignore", end="")
+
+    def _position_to_cell(self, position: int) -> int:
+        return cell_len(_on_one_line(self.value[:position]))
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", "⏎").replace("\t", " ")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from promptlab.analysis.preference import Pair
 
 LIKELY = 0.75  # a preference that is worth finding
-REVEALED = "voted again after the sides were told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +188,9 @@ class Contest:
     def ballots(self) -> list[Ballot]:
         return [*self._before, *self.votes]
 
-    def standing(self) -> Standing:
+    def so_far(self) -> SoFar:
         """What the votes tell by now. numpy is imported here."""
-        from promptlab.analysis.poll import votes_of
+        from promptlab.analysis.showing import votes_of
         from promptlab.analysis.preference import pairs, votes_left
 
         ballots = self.ballots()
@@ -200,11 +199,11 @@ class Contest:
         arms |= {one.arm for ballot in ballots for one in ballot.seen}
         found = pairs(votes_of(counted))
         guess = votes_left((), LIKELY) if not found else None
-        return Standing(len(counted), sum(ballot.aside for ballot in ballots), len(arms), found, guess or 0)
+        return SoFar(len(counted), sum(ballot.aside for ballot in ballots), len(arms), found, guess or 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SoFar:
     """`votes` count, `aside` were set aside; `pairs` are those that have met, of `arms` arms in all. Before the first
     vote, `first` is how many it takes where one arm wins `LIKELY` of them."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from promptlab.events import Stamped
 from promptlab.tui.lab import Began, Session
 from promptlab.tui.text import Say
 
 if TYPE_CHECKING:
+    from promptlab.events import Stamped
     from promptlab.tui.board import Board
+    from promptlab.tui.pane import Pane
 
 
 @dataclass(slots=True)
@@ -22,26 +23,40 @@ class Flight:
     prompt: str
     board: Board | None = None
     places: Mapping[int, int] | None = None
+    _panes: dict[int, Pane] = field(default_factory=dict)  # by cell; filled once it has begun
 
     def begin(self, began: Began, say: Say) -> bool:
         """Make its panes; gives whether they are a board of its own."""
         from promptlab.tui.board import board_of
 
-        cells = began.run.plan.cells
+        cells, own = began.run.plan.cells, False
         if self.board is None or self.places is None:
-            self.board = board_of(began.run, began.costing, say, self.session.now)
+            self.board, own = board_of(began.run, began.costing, say, self.session.now), True
             self.places = {cell.index: cell.index for cell in cells}
-            return True
         for cell in cells:
-            self.board.replace(self.places[cell.index], cell, began.costing, self.session.now)
-        return False
+            place = self.places[cell.index]
+            if not own:
+                self.board.replace(place, cell, began.costing, self.session.now)
+                self.board.panes[place].origin = began.run, cell
+            self._panes[cell.index] = self.board.panes[place]
+        return own
 
     def take(self, stamped: Stamped) -> None:
-        if self.board is not None and self.places is not None:
+        """What a cell says goes to its pane, unless that is another run's by now."""
+        if self.board is not None and self.places is not None and self._has(stamped.cell):
             self.board.take(stamped._replace(cell=self.places[stamped.cell]))
+
+    def _has(self, cell: int) -> bool:
+        assert self.board is not None and self.places is not None
+        return self.board.panes[self.places[cell]] is self._panes.get(cell)
 
     def cell_of(self, board: Board | None, pane: int) -> int | None:
         """The cell that fills a pane; None where that is none of this run's."""
         if board is None or board is not self.board or self.places is None:
             return None
-        return next((cell for cell, place in self.places.items() if place == pane), None)
+        return next((cell for cell, place in self.places.items() if place == pane and self._has(cell)), None)
+
+    def waits(self, board: Board | None, pane: int) -> bool:
+        """Whether it will fill a pane, and has not begun."""
+        return bool(board is self.board and self.places is not None and pane in self.places.values()
+                    and not self._panes)  # fmt: skip

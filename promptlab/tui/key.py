@@ -10,7 +10,7 @@ from textual.dom import DOMNode
 from promptlab.tui.text import Say
 
 _SHOWN = {"right_square_bracket": "]", "left_square_bracket": "[", "question_mark": "?", "escape": "esc",
-          "slash": "/"}  # fmt: skip
+          "slash": "/", "asterisk": "*"}  # fmt: skip
 
 
 def translate(node: DOMNode, say: Say) -> None:

@@ -11,14 +11,15 @@ from typing import Literal
 
 from promptlab.events import Answer, Relabelled, Stamped, Started, Thinking
 from promptlab.metrics import Cost, estimate
-from promptlab.plan import Cell
+from promptlab.plan import Cell, Run
 from promptlab.render import facts
 from promptlab.render.record import Costing
-from promptlab.render.sanitise import Sanitiser
-from promptlab.render.wrap import WrapBuffer, pad, width, wrap_line
+from promptlab.render.sanitise import Sanitiser, clean
+from promptlab.render.wrap import WrapBuffer, pad, width
 from promptlab.transcript import Transcript
 from promptlab.tui import status
-from promptlab.tui.marked import Marked, Row, Span
+from promptlab.tui.marked import JOINT, Marked, Row, Span, joint, wrapped
+from promptlab.tui.selection import Selection, Spot, bounds, rejoined, shaded, text_of, word
 from promptlab.tui.text import Say
 
 Shows = Literal["shown", "line", "hidden"]
@@ -40,6 +41,8 @@ class Pane:
         self.cell, self.said, self.follows, self.top, self.version = cell, Transcript(), following, 0, 0
         self.width, self.height = cells, HEAD + 1
         self.fold: Fold = "auto"
+        self.origin: tuple[Run, Cell] | None = None  # where it is of another run than its board
+        self.selection: Selection | None = None
         self._say, self._costing = say, costing
         self._plain = False
         self._clear()
@@ -54,10 +57,11 @@ class Pane:
         self._live = status.Live()
         self._cost: Cost | None = None
         self._tail: list[tuple[str, str]] = []
-        self._tail_lines: list[tuple[str, str]] = []
+        self._tail_lines: list[Row] = []
         self._fields: list[status.Field] = []
         self._headline = ""
         self._folded = self._thinks = False
+        self.selection = None
 
     # -- what arrives ----------------------------------------------------------------------------------------------
 
@@ -74,6 +78,7 @@ class Pane:
             text = event.text.lstrip() if began is None else event.text
             if began is None:
                 self._folded = self.follows  # nobody's reading is folded away under their eyes
+                self.selection = None if self._folded else self.selection
             self._answer.append(self._answer_safe.feed(text))
             self._answer_new.append(text)
         elif kind is Thinking:
@@ -112,7 +117,7 @@ class Pane:
         self._wrap_tail()
 
     def _wrap_tail(self) -> None:
-        self._tail_lines = [(kind, part) for kind, text in self._tail for part in wrap_line(text, self.width)]
+        self._tail_lines = [row for kind, text in self._tail for row in wrapped([Span(text, kind)], self.width)]
 
     # -- its lines -------------------------------------------------------------------------------------------------
 
@@ -154,8 +159,7 @@ class Pane:
             return self._answer[number]
         number -= answers + (tail > len(self._tail_lines))
         if 0 <= number < len(self._tail_lines):
-            style, text = self._tail_lines[number]
-            return (Span(text, style),)
+            return self._tail_lines[number]
         return ()
 
     # -- where it stands -------------------------------------------------------------------------------------------
@@ -166,7 +170,7 @@ class Pane:
             return
         before = self.count
         if cells != self.width:
-            self.width = cells
+            self.width, self.selection = cells, None
             self._thought.resize(cells - len(BAR))
             self._answer.resize(cells)
             self._wrap_tail()
@@ -193,6 +197,21 @@ class Pane:
         self._refold()
         self.version += 1
 
+    @property
+    def part(self) -> float | None:
+        """How far it is scrolled, from 0 at its beginning to 1 at its end; None while it follows."""
+        last = self.count - self.room
+        return None if self.follows or last <= 0 else max(0, min(self.top, last)) / last
+
+    def to_part(self, part: float | None) -> None:
+        """Scroll as far as another one is."""
+        if part is None:
+            self.follows = True
+        else:
+            last = max(0, self.count - self.room)
+            self.top, self.follows = round(part * last), last == 0
+        self.version += 1
+
     def to_start(self) -> None:
         self.top, self.follows = 0, self.count <= self.room
         self.version += 1
@@ -203,8 +222,8 @@ class Pane:
         self.version += 1
 
     def _refold(self) -> None:
-        if self.follows and self.said.first_answer is not None:
-            self._folded = True
+        if self.follows and self.said.first_answer is not None and not self._folded:
+            self._folded, self.selection = True, None
 
     def cycle(self) -> Shows:
         """Thinking on one line, shown, hidden: what is folded opens first."""
@@ -213,7 +232,7 @@ class Pane:
 
     def mark(self) -> bool:
         """The answer as Markdown, or as it was written; whether it is Markdown now."""
-        self._plain = not self._plain
+        self._plain, self.selection = not self._plain, None
         before = self.count
         self._answer.resize(self.width, plain=self._plain)
         if not self.follows and before:
@@ -222,7 +241,7 @@ class Pane:
         return not self._plain
 
     def show(self, fold: Fold) -> None:
-        self.fold = fold
+        self.fold, self.selection = fold, None
         self.version += 1
 
     # -- finding ---------------------------------------------------------------------------------------------------
@@ -246,6 +265,53 @@ class Pane:
         line = head + number + (thoughts + gap if part == "answer" else 0)
         self.follows, self.top = False, max(0, line - self.room // 3)
         self.version += 1
+
+    # -- what is selected ------------------------------------------------------------------------------------------
+
+    def spot(self, x: int, y: int) -> Spot:
+        """The place in its text of a cell of the pane; above and below its text, the nearest there is."""
+        line = max(0, min(self.top + max(0, min(y - HEAD, self.room - 1)), self.count - 1))
+        return Spot(line, max(0, min(x, self.width)))
+
+    def select(self, selection: Selection | None) -> None:
+        if selection != self.selection:
+            self.selection = selection
+            self.version += 1
+
+    def select_word(self, spot: Spot) -> None:
+        found = word(self._rows_of(range(self.count)), spot)
+        self.select(found if found.start != found.end else None)
+
+    def select_line(self, spot: Spot) -> None:
+        """The line as it was written, however many rows it has."""
+        first, last = bounds(self._rows_of(range(self.count)), spot.line)
+        self.select(Selection(Spot(first, 0), Spot(last, self.width)))
+
+    @property
+    def selected(self) -> str:
+        """The text that is selected; lines that were too long for the pane are whole in it."""
+        if self.selection is None:
+            return ""
+        return text_of(self.selection, self._rows_of(self.selection.lines))
+
+    def _rows_of(self, lines: range) -> list[Row]:
+        """Lines, with the thinking's told where they go on; all of it is looked at for that."""
+        parts = self._parts()
+        head, thoughts = parts[0], parts[1]
+        whole: list[Row] | None = None
+        if thoughts and lines.start < head + thoughts and lines.stop > head:
+            written = self._thought.lines
+            text = self.said.written[0]
+            for thought in (text.lstrip(), text):
+                whole = whole or rejoined(clean(thought), written, self.width - len(BAR), "thinking")
+        rows = []
+        for number in lines:
+            if whole is not None and head <= number < head + thoughts:
+                row = whole[number - head]
+                rows.append((Span(BAR, "thinking"), *(row if _joined(row) else (joint("\n"), *row))))
+            else:
+                rows.append(self._line(number, parts, 0.0))
+        return rows
 
     # -- what is painted -------------------------------------------------------------------------------------------
 
@@ -301,8 +367,10 @@ class Pane:
         count = sum(parts)
         self._settle(count)
         rows = [self._title(focused), self._facts(now, count)]
+        chosen = self.selection
         for number in range(self.top, self.top + self.room):
-            rows.append(_filled(self._line(number, parts, now) if number < count else (), self.width))
+            row = _filled(self._line(number, parts, now) if number < count else (), self.width)
+            rows.append(row if chosen is None else shaded(row, *chosen.cells(number, self.width)))
         self._rows = rows[: self.height]
         return self._rows
 
@@ -326,6 +394,10 @@ def _filled(row: Row, cells: int) -> Row:
         return (Span(pad(row[0].text, cells), row[0].style),)
     left = cells - sum(width(span.text) for span in row)
     return (*row, Span(" " * left, "answer")) if left > 0 else row
+
+
+def _joined(row: Row) -> bool:
+    return not row[0].text and row[0].style.startswith(JOINT)
 
 
 def _ended(lines: list[str]) -> int:

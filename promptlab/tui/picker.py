@@ -60,7 +60,7 @@ class Picker(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self.query_one("#letters").focus()
-        self._ask("")
+        self.call_after_refresh(self._ask, "")  # nothing is filled that is not mounted yet
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:

@@ -307,12 +307,12 @@ class LabScreen(PanesScreen):
 
     def action_editor(self) -> None:
         self.remove_class("-reading")
-        self.editor.focus()
+        self.set_focus(self.editor)  # at once: what is typed behind this key is for it
 
     def action_words(self) -> None:
         self.remove_class("-reading")
         words = self.query_one(Words)
-        words.focus()
+        self.set_focus(words)
         words.cursor_position = len(words.value)
 
     @on(Input.Submitted, "#words")
@@ -342,7 +342,7 @@ class LabScreen(PanesScreen):
         open_help(self)
 
     def action_models(self) -> None:
-        from promptlab.tui.models import open_models
+        from promptlab.tui.target import open_models
 
         open_models(self)
 
@@ -390,6 +390,11 @@ class LabScreen(PanesScreen):
         from promptlab.tui.finding import open_find
 
         open_find(self)
+
+    def action_measures(self) -> None:
+        from promptlab.tui.measuring import open_measures
+
+        open_measures(self)
 
     def action_best(self) -> None:
         from promptlab.tui.measuring import mark_best

@@ -13,7 +13,7 @@ from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.render.wrap import fit, pad, width, wrap_line
 from promptlab.tui import grid
-from promptlab.tui.contest import Standing
+from promptlab.tui.contest import SoFar
 from promptlab.tui.grid import Rect
 from promptlab.tui.marked import Row, Span
 from promptlab.tui.pane import Pane
@@ -214,7 +214,7 @@ class Seats:
         return found
 
 
-def told_so_far(standing: Standing | None, say: Say, names: Callable[[str], str] | None) -> list[Field]:
+def told_so_far(standing: SoFar | None, say: Say, names: Callable[[str], str] | None) -> list[Field]:
     """What the votes tell, for the bar; `names` gives what an arm is called, None while nothing may be named."""
     if standing is None:
         return []
@@ -236,7 +236,7 @@ def told_so_far(standing: Standing | None, say: Say, names: Callable[[str], str]
     return [*fields, *_to_decide(standing, say)]
 
 
-def _to_decide(standing: Standing, say: Say) -> list[Field]:
+def _to_decide(standing: SoFar, say: Say) -> list[Field]:
     """Votes left to decide, and the evidence that holds however often one looks."""
     if not standing.pairs:
         return [Field(3, say("b_first_guess", count=standing.first))] if standing.arms == 2 else []

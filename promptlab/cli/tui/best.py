@@ -28,7 +28,7 @@ def mark(store: Store, run: Run, cell: Cell, answer: str) -> bool:
     if before == cell.index:
         return False
     seen = Seen(run.id, cell.index, arm_of(run.plan, cell), len(units(answer)))
-    store.cast(Ballot(now(), USER, prompt_of(cell, run.plan), (seen,), 0, note=BEST, flags=("open",), aside=True))
+    store.cast(Ballot(now(), USER, prompt_of(cell, run.plan), (seen,), 0, note=BEST, aside=True))
     return True
 
 

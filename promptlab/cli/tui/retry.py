@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from promptlab.plan import Cell, Plan, Run, Target
     from promptlab.transcript import Transcript
 
+CUSTOM = "custom"  # the name of the endpoint at --base-url
+
 
 def retried(plan: Plan, cell: Cell, target: str | None, asked: Asked, places: Places, settings: Settings) -> Plan:
     """A plan of one cell: the same request, or the one that `target` gets for it. Raises UsageError."""
@@ -33,10 +35,11 @@ def _at(plan: Plan, cell: Cell, text: str, asked: Asked, places: Places, setting
     if len(targets) > 1 or any(len(values) > 1 for values in targets[0].axes.values()):
         raise UsageError(f"'{text}' is more than one target, and a pane has one", "choose one of them")
     target = targets[0]
-    if plan.base_url and target.endpoint not in (LOCAL, cell.endpoint):
-        # --base-url is every endpoint's of a plan: it would get what is meant for another, and that one's key.
-        raise UsageError(f"this run has --base-url, where {target.endpoint} is not",
-                         "give that server a name in config.yaml: then its panes and others can be mixed")  # fmt: skip
+    given = "--base-url" if plan.base_url else "--key-env" if plan.key_name else ""
+    if given and target.endpoint not in (LOCAL, CUSTOM, *(one.endpoint for one in plan.cells)):
+        # Both hold for every endpoint of a plan: that one would get what is another's, its key for one.
+        raise UsageError(f"this run has {given}, which is not for {target.endpoint}",
+                         "give its server a name in config.yaml: then its panes and others can be mixed")  # fmt: skip
     own = {name: values[0] for name, values in target.axes.items()}
     parameters = {**cell.request.parameters, **own}
     messages = _remade(plan, cell, target, asked, places, settings) or _carried(plan, cell, target, settings)

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.cli.tui.kept import remember
-from promptlab.cli.tui.models import Stocked
 from promptlab.cli.tui.past import Chronicle
+from promptlab.cli.tui.stock import Stocked
 from promptlab.cli.tui.under import Under
 from promptlab.cli.tui.words import bounded, check_sendable, hear, parse, plan_of
 from promptlab.errors import UsageError

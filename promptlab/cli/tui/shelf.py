@@ -96,7 +96,8 @@ class Profiles:
         else:
             folder = own_folder(self._places)
             file = listed((folder,)).get(name, folder / f"{name}.yaml")
-            if file.exists() or file.is_symlink():
+            nearer = listed(self._places.profiles).get(name)  # one of the project would hide it
+            if file.exists() or file.is_symlink() or (nearer is not None and not is_shipped(nearer)):
                 raise UsageError(f"you have a profile '{name}' already", "choose another name for this one")
             text = renamed(text, name)
         sound(text, file, self._places, shown=shown)

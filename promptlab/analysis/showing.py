@@ -10,11 +10,10 @@ from statistics import fmean, median
 
 from promptlab.analysis.hearing import opinions
 from promptlab.analysis.interval import Estimate
-from promptlab.analysis.poll import votes_of
-from promptlab.analysis.preference import Pair, Tally, Vote, pairs
+from promptlab.analysis.preference import Pair, Share, Vote, pairs, picked
 from promptlab.analysis.ranking import Graph, Ranking, connections, rank
 from promptlab.analysis.rating import Agreement, agreement
-from promptlab.ballot import USER, Ballot
+from promptlab.ballot import TURNED, USER, Ballot
 from promptlab.errors import UsageError
 
 
@@ -29,7 +28,7 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Showing:
     """What one voter said, by one set of criteria. `voters` are several only where they were asked for together.
 
     `votes` counts those that count, of which `ties`, `bad` and `flagged` (something could have given an arm away, and
@@ -74,16 +73,35 @@ def _known(graph: Graph, group: Sequence[str]) -> str:
     return max(group, key=lambda name: cast[name])
 
 
-def contests(ballots: Iterable[Ballot], *, together: bool = False) -> tuple[Contest, ...]:
+def votes_of(ballots: Iterable[Ballot]) -> list[Vote]:
+    """What counts of them, pair by pair: of several answers seen at once, the best one won against each of the others,
+    and where there is none, every two of them are level."""
+    found: list[Vote] = []
+    for ballot in ballots:
+        if not ballot.counts:
+            continue
+        arms, lengths, verdict = [one.arm for one in ballot.seen], [one.length for one in ballot.seen], ballot.verdict
+        if isinstance(verdict, int) and len(arms) > 2:
+            found += picked(arms, arms[verdict], ballot.prompt, lengths)
+            continue
+        for left, first in enumerate(arms):
+            for right in range(left + 1, len(arms)):
+                outcome = verdict if not isinstance(verdict, int) else "left" if verdict == 0 else "right"
+                found.append(Vote(first, arms[right], outcome, ballot.prompt, (lengths[left], lengths[right]),
+                                  ballot.seconds))  # fmt: skip
+    return found
+
+
+def showings(ballots: Iterable[Ballot], *, together: bool = False) -> tuple[Showing, ...]:
     """The votes by voter and, of a judge, by criteria: yours first, then as they came. With `together` all are one,
     as if one had cast them: who asks for that is told of it."""
     found: dict[tuple[str, str], list[Ballot]] = {}
     for ballot in ballots:
         found.setdefault(("", "") if together else (ballot.voter, ballot.criteria), []).append(ballot)
-    return tuple(contest(found[key]) for key in sorted(found, key=lambda key: key[0] != USER))
+    return tuple(showing(found[key]) for key in sorted(found, key=lambda key: key[0] != USER))
 
 
-def contest(ballots: Sequence[Ballot]) -> Contest:
+def showing(ballots: Sequence[Ballot]) -> Showing:
     """What these votes show, whoever cast them; of each pair the one that leads stands first."""
     counting = [ballot for ballot in ballots if ballot.counts]
     votes = votes_of(counting)
@@ -91,7 +109,7 @@ def contest(ballots: Sequence[Ballot]) -> Contest:
     graph = connections(votes)
     times = [ballot.seconds for ballot in counting if ballot.seconds is not None]
     criteria = dict.fromkeys(ballot.criteria for ballot in ballots)
-    return Contest(
+    return Showing(
         voters=tuple(dict.fromkeys(ballot.voter for ballot in ballots)),
         criteria="; ".join(filter(None, criteria)), votes=len(counting),
         prompts=len({ballot.prompt for ballot in counting}),
@@ -112,7 +130,7 @@ def leading(pair: Pair) -> Pair:
     if pair.wins.won >= pair.losses:
         return pair
     wins, anytime = pair.wins, pair.anytime
-    own = Tally(pair.losses, wins.of, _other(wins.rate), wins.p, wins.alone)
+    own = Share(pair.losses, wins.of, _other(wins.rate), wins.p, wins.alone)
     return replace(
         pair, a=pair.b, b=pair.a, wins=own, score=_other(pair.score), controlled=_other(pair.controlled),
         anytime=anytime._replace(low=1 - anytime.high, high=1 - anytime.low),
@@ -124,9 +142,6 @@ def _other(one: Estimate | None) -> Estimate | None:
     if one is None:
         return None
     return Estimate(1 - one.value, None if one.high is None else 1 - one.high, None if one.low is None else 1 - one.low)
-
-
-TURNED = "turned"  # the flag of a judge's vote that names another answer in the other order
 
 
 def _lengths(ballots: Iterable[Ballot]) -> dict[str, float]:

@@ -1,0 +1,137 @@
+"""Measures of a sweep as small bars in columns, one row a rung, and drawings of others as rows of the screen. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from promptlab.render.group import meaning, measure_name, numbers, of
+from promptlab.render.wrap import fit, pad, width
+from promptlab.tui.marked import Row, Span
+
+if TYPE_CHECKING:
+    from promptlab.analysis import Measure, Point, Reading
+    from promptlab.render.group import Numbers
+    from promptlab.render.picture import Picture
+
+BAR = 8  # cells
+_GAP = 2
+_HEADING = 15  # cells of a heading at most, where the numbers below need fewer
+# What is given room first; of each line the first one that there is.
+TELLING = (("passed", "correct", "check:"), ("distinct_2",), ("majority", "answer_agreement", "agreement"), ("gap",),
+           ("answer_tokens",), ("thinking",), ("repetition",), ("vendi",), ("cut",), ("surprisal",), ("time",),
+           ("cost",), ("length",), ("speed",))  # fmt: skip
+_STYLES = {"": "answer", "title": "heading", "strong": "strong", "dim": "facts", "fault": "fault", "note": "note"}
+
+
+class Gauge(NamedTuple):
+    """One measure of all rungs: its heading, how its numbers are written, the ends of its bars, its cells."""
+
+    name: str
+    heading: str
+    numbers: Numbers
+    low: float
+    high: float
+    cells: int
+    told: bool  # intervals are written, too
+
+
+def chosen(reading: Reading) -> list[str]:
+    """The measures in the order in which they are given room: those that tell most first."""
+    found: list[str] = []
+    for alike in TELLING:
+        found += [name for one in alike for name in reading.measures
+                  if name not in found and (name == one or (one[-1] == ":" and name.startswith(one)))][:1]  # fmt: skip
+    return found
+
+
+def gauges(reading: Reading, room: int) -> list[Gauge]:
+    """As many columns as fit in `room` cells, intervals written where all of the first four have room for theirs."""
+    names = chosen(reading)
+    written = [_gauge(reading, name, told=True) for name in names]
+    if sum(one.cells + _GAP for one in written[:4]) > room:
+        written = [_gauge(reading, name, told=False) for name in names]
+    found: list[Gauge] = []
+    for one in written:
+        if sum(each.cells + _GAP for each in found) + one.cells + _GAP > room:
+            break
+        found.append(one)
+    return found
+
+
+def _gauge(reading: Reading, name: str, *, told: bool) -> Gauge:
+    measures = [one for one in of(reading.points, name) if one is not None]
+    how = numbers(measures)
+    ends = [end for one in measures for end in (one.value, one.low, one.high) if end is not None and math.isfinite(end)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    if _is_share(name):
+        low, high = 0.0, 1.0
+    text = max((width(how.both(one) if told else how.value(one)) for one in measures), default=1)
+    title = measure_name(name)
+    cells = max(BAR + 1 + text, min(_HEADING, width(title)))
+    return Gauge(name, title, how, low, high if high > low else low + 1, cells, told)
+
+
+def _is_share(name: str) -> bool:
+    known = meaning(name)
+    return known is not None and known.unit == "share"
+
+
+def heading(found: Sequence[Gauge]) -> str:
+    return "".join(" " * _GAP + pad(fit(one.heading, one.cells), one.cells) for one in found)
+
+
+def columns(found: Sequence[Gauge], point: Point | None) -> str:
+    """One rung's measures, as wide as the heading."""
+    parts = []
+    for one in found:
+        measure = point.measures.get(one.name) if point is not None else None
+        text = one.numbers.both(measure) if one.told else one.numbers.value(measure)
+        parts.append(" " * _GAP + pad(f"{bar(one, measure)} {text}", one.cells))
+    return "".join(parts)
+
+
+def bar(gauge: Gauge, measure: Measure | None) -> str:
+    """From zero to the value; `▓` and `░` are its 95% interval, within the bar and beyond it."""
+    if measure is None or not math.isfinite(measure.value):
+        return " " * BAR
+
+    def place(value: float) -> float:
+        return (max(gauge.low, min(gauge.high, value)) - gauge.low) / (gauge.high - gauge.low)
+
+    start, end = sorted((place(0.0), place(measure.value)))
+    low = place(measure.value if measure.low is None else measure.low)
+    high = place(measure.value if measure.high is None else measure.high)
+    tip = max(0, math.ceil(place(measure.value) * BAR) - 1)  # a value near zero is seen, too
+    signs = []
+    for number in range(BAR):
+        middle = (number + 0.5) / BAR
+        filled, unsure = start <= middle <= end or number == tip, low <= middle <= high
+        signs.append(("▓" if unsure else "█") if filled else "░" if unsure else "·")
+    return "".join(signs)
+
+
+def drawn(picture: Picture, cells: int, height: int) -> list[Row]:
+    """A drawing as rows of `cells`, as many whole blocks of it as there is room for."""
+    rows = list(picture.rows)
+    if len(rows) > height:
+        cuts = [number for number, row in enumerate(rows[: height + 1]) if not row]
+        rows = rows[: cuts[-1] if cuts else height]
+    return [filled((Span(text, _STYLES.get(style, style)) for text, style in row), cells) for row in rows]
+
+
+def filled(row: Iterable[Span], cells: int) -> Row:
+    """A row cut or filled up to exactly so many cells."""
+    kept: list[Span] = []
+    left = cells
+    for text, style in row:
+        size = width(text)
+        if size > left:
+            text, size = pad(fit(text, left), left), left
+        if text:
+            kept.append(Span(text, style))
+        left -= size
+        if left <= 0:
+            break
+    return (*kept, Span(" " * left, "answer")) if left > 0 else tuple(kept)

@@ -1,0 +1,105 @@
+"""Between the screen and the measures of its board: when they are worked out, and what the user marks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from promptlab.errors import LabError
+
+if TYPE_CHECKING:
+    from promptlab.analysis import Reading
+    from promptlab.tui.board import Board
+    from promptlab.tui.ladder import Ladder
+    from promptlab.tui.marked import Row
+    from promptlab.tui.screen import LabScreen
+
+_PAGE = 96  # cells of a page at most
+Found = tuple["Reading | None", "dict[tuple[int, int, int], list[Row]]", int | None, float]
+
+
+def measure(screen: LabScreen) -> None:
+    """Read what has ended since the last look, in a thread, where it is time for it."""
+    board = screen.board
+    if board is None or board.ladder is None or board.style != "ladder":
+        return
+    ladder, now = board.ladder, time.monotonic()
+    measured = ladder.measured
+    if not measured.is_due(now, over=not screen.runs):
+        return
+    ended = measured.begin([(pane.cell, pane.said) for pane in board.panes])
+    if ended is None:
+        return
+    lab, run = screen.lab, board.run
+
+    def read() -> Found:
+        number = run.id if run is not None else None
+        began = time.thread_time()
+        best = ladder.best if ladder.asked or number is None else lab.best(number)
+        try:
+            reading = lab.read(measured.plan, ended, measured.costing, measured.known)
+        except LabError:
+            return None, {}, best, 0.0
+        drawn = ladder.draw(reading, measured.version + 1)
+        return reading, drawn, best, time.thread_time() - began
+
+    screen.aside("measure", read, lambda found: _took(screen, board, ladder, found))
+
+
+def _took(screen: LabScreen, board: Board, ladder: Ladder, found: Found) -> None:
+    reading, drawn, best, took = found
+    ladder.measured.end(time.monotonic(), reading, took)
+    ladder.best, ladder.asked = ladder.best if ladder.asked else best, True
+    if reading is not None:
+        ladder.take(reading, drawn)
+    if screen.board is board:
+        screen.canvas.paint()
+        measure(screen)
+
+
+def open_measures(screen: LabScreen) -> None:
+    """All that is measured, as `promptlab sweep` prints it: table, plots, findings."""
+    from promptlab.render.plot import plots
+    from promptlab.render.sanitise import clean_line
+    from promptlab.render.table import measures
+    from promptlab.tui.picker import Requests
+
+    board, say = screen.board, screen.say
+    ladder = board.ladder if board is not None else None
+    reading = ladder.measured.reading if ladder is not None else None
+    if ladder is None or reading is None:
+        screen.tell(say("measured_none"))
+        return
+    cells = max(20, min(_PAGE, int(screen.app.size.width * 0.96)) - 5)
+    spans = [(f"{picture}\n\n", "same") for picture in (measures(reading, cells, color=False), plots(reading, cells))]
+    spans += [(f"• {clean_line(remark.text)}\n", "same") for remark in reading.remarks]
+    spans += [(f"{clean_line(text)}\n", "head") for text in ladder.axes]
+    spans += [(f"{clean_line(note)}\n", "head") for note in reading.notes]
+    title = say("measured_of", count=ladder.measured.count, all=len(ladder.measured.plan.cells))
+    screen.app.push_screen(Requests(title, say("measures_foot"), spans))
+
+
+def mark_best(screen: LabScreen) -> None:
+    """Mark the answer in focus as the best of its run, or take the mark back."""
+    board, say = screen.board, screen.say
+    if board is None or board.run is None:
+        return
+    run, pane, number = board.run, board.current, board.focus
+    own = run.plan.cells[number]
+    if not pane.said.answer or not pane.said.ending:
+        screen.tell(say("best_none"))
+    elif run.id is None:
+        screen.tell(say("best_unsaved"))
+    elif (pane.cell.target, pane.cell.values, pane.cell.request) != (own.target, own.values, own.request):
+        screen.tell(say("best_other"))
+    else:
+        answer = pane.said.answer
+        screen.aside("best", lambda: screen.lab.mark_best(run, own, answer),
+                     lambda marked: _marked(screen, board, number, marked))  # fmt: skip
+
+
+def _marked(screen: LabScreen, board: Board, number: int, marked: bool) -> None:
+    if board.ladder is not None:
+        board.ladder.best, board.ladder.asked = number if marked else None, True
+    screen.canvas.paint()
+    screen.tell(screen.say("best_marked", pane=number + 1) if marked else screen.say("best_unmarked"))

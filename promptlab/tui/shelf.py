@@ -1,0 +1,142 @@
+"""Profiles as the screen sees them: cards to look through, a draft to edit, what is found in it; and who keeps them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from promptlab.profile.section import FOUR, MORE, ORDER, VARIABLES, Sections, same
+
+ALWAYS = ("description", *FOUR, VARIABLES)  # sections that are there to be filled, whatever the file has
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One profile of the list. `fault` is why its file can't be used; `waits` where an unsaved text of it is kept."""
+
+    name: str
+    own: bool
+    file: str
+    description: str = ""
+    language: str = ""
+    tags: tuple[str, ...] = ()
+    fault: str = ""
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A profile as it is edited. `origin` is the name that it was opened by (none: it is new), `base` the text of that
+    file then, `old` its sections."""
+
+    name: str
+    sections: Sections
+    origin: str = ""
+    base: str = ""
+    old: Sections = field(default_factory=Sections)
+
+    @property
+    def is_changed(self) -> bool:
+        now, old = self.sections, self.old
+        texts = any(not same(key, now.texts.get(key, ""), old.texts.get(key, "")) for key in ORDER)
+        return texts or self.name != self.origin or now.schema != old.schema
+
+    def put(self, key: str, text: str) -> Draft:
+        """The draft with another text in one section."""
+        return replace(self, sections=replace(self.sections, texts={**self.sections.texts, key: text}))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A draft to edit. `inherited` are the texts of what it extends, by section; `since` is when a text that was not
+    saved was kept, where it is such a one, and `stale` where the file was changed after that."""
+
+    draft: Draft
+    own: bool = True
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    since: str = ""
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finding: its section, its level (error, warning, note), and what is said of it."""
+
+    section: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a profile would come to: each target's messages as lines with their styles (bold, dim or none), and what is
+    found in it."""
+
+    lines: Sequence[tuple[str, str]] = ()
+    findings: Sequence[Told] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A draft that is in a file now."""
+
+    draft: Draft
+    file: str
+    hides: bool = False  # a shipped profile of the same name
+
+
+class Shelf(Protocol):
+    """All calls take a moment, and are made from a thread; they raise LabError."""
+
+    def cards(self) -> Sequence[Card]:
+        """Every profile that a name can mean here: the user's own first."""
+
+    def look(self, name: str, words: str, prompt: str) -> Look:
+        """A profile as the targets among the words would get it beside a prompt (empty: alone)."""
+
+    def open(self, name: str, prompt: str = "") -> Opened:
+        """A profile to edit; without a name a new one, which may begin with a prompt. What was typed and not saved
+        before is there again."""
+
+    def judge(self, draft: Draft, words: str, prompt: str) -> Look:
+        """The same as `look` for a draft; what can't be read is a finding."""
+
+    def save(self, draft: Draft) -> Saved:
+        """Keep a draft in the user's own folder, or in its own file where it has its name; never over another one."""
+
+    def keep(self, draft: Draft) -> None:
+        """Keep what is not saved, so that it is not lost. Nothing goes wrong here that would be worth an error."""
+
+    def forget(self, draft: Draft) -> None:
+        """What was kept of a draft is not wanted any more."""
+
+
+def pick(cards: Sequence[Card], letters: str, origins: tuple[str, str]) -> list[Card]:
+    """The cards that all of the words fit (name, description, tags, language, or whose they are as `origins` calls
+    it: own, shipped), those first whose name does."""
+    wanted = _plain(letters).split()
+
+    def rank(card: Card) -> int:
+        name = _plain(card.name)
+        first = wanted[0] if wanted else ""
+        return 0 if name == first else 1 if name.startswith(first) else 2 if first in name else 3
+
+    def fits(card: Card) -> bool:
+        said = _plain(" ".join([card.name, card.description, *card.tags]))
+        exact = {_plain(card.language), _plain(origins[0 if card.own else 1])}
+        return all(word in said or word in exact for word in wanted)
+
+    return sorted(filter(fits, cards), key=rank) if wanted else list(cards)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def shown(draft: Draft, inherited: Mapping[str, str]) -> list[str]:
+    """The sections that a draft shows at first: the four parts, and those that say something."""
+    return [
+        key for key in ORDER if key in ALWAYS or draft.sections.texts.get(key) or (key in inherited and key != MORE)
+    ]

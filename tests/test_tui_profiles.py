@@ -1,0 +1,573 @@
+"""Profiles on the screen: looked through, previewed for each target, edited in sections, linted, kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.widgets import Footer, Input, OptionList, Static
+
+from promptlab.cli.tui.rooms import Rooms
+from promptlab.cli.tui.shelf import Profiles
+from promptlab.errors import LabError, UsageError
+from promptlab.places import shipped_profiles
+from promptlab.tui.app import LabApp
+from promptlab.tui.desk import Desk, Leave, Section, Tick
+from promptlab.tui.library import Library
+from promptlab.tui.picker import Requests
+from promptlab.tui.shelf import Card, Draft, Look, Opened, pick
+from promptlab.tui.text import Say
+from tests.command import Lab
+from tests.test_tui import Screen, lab_at, places
+
+WORDS = "-m local -m openai/o3 -t 0.2"
+MINE = """\
+# my reviewer
+description: 评审代码。 # short
+goal: Review the code.
+rules:
+  # the first
+  - be brief
+  - no praise
+variables:
+  who: us
+tags: [review]
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the repository, the shipped profiles are those of the project, too."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+
+
+def kept(home: Path, name: str = "mine", text: str = MINE) -> Path:
+    file = home / "profiles" / f"{name}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, "utf-8")
+    return file
+
+
+class Shown(Screen):
+    """The lab with a screen of profiles over it."""
+
+    @property
+    def library(self) -> Library:
+        found = self.app.screen
+        assert isinstance(found, Library), found
+        return found
+
+    @property
+    def desk(self) -> Desk:
+        found = self.app.screen
+        assert isinstance(found, Desk), found
+        return found
+
+    @property
+    def text(self) -> str:
+        """All that stands on the terminal."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    @property
+    def side(self) -> str:
+        return str(self.app.screen.query_one("#shown", Static).content)
+
+    @property
+    def told(self) -> str:
+        return str(self.app.screen.query_one("#told", Static).content)
+
+    @property
+    def findings(self) -> list[str]:
+        found = self.app.screen.query_one("#found", OptionList)
+        return [str(found.get_option_at_index(n).prompt) for n in range(found.option_count)]
+
+    @property
+    def names(self) -> list[str]:
+        return [card.name for card in self.library._listed]
+
+    def area(self, key: str) -> Section:
+        return self.desk.query_one(f"#section-{key}", Section)
+
+    async def browse(self, letters: str = "") -> None:
+        await self.press("ctrl+l")
+        await self.until(lambda: isinstance(self.app.screen, Library) and self.library._cards, "the library")
+        await self.press(*letters)
+
+    async def edit(self, letters: str) -> None:
+        await self.browse(letters)
+        await self.press("f2")
+        await self.until(lambda: isinstance(self.app.screen, Desk), "the desk")
+        await self.until(lambda: self.findings, "a first look")
+
+
+@asynccontextmanager
+async def profiles_at(
+    home: Path, words: str = WORDS, size: tuple[int, int] = (120, 40), say: str = "en"
+) -> AsyncIterator[Shown]:  # fmt: skip
+    async with lab_at(home, words, size, say) as screen:
+        yield Shown(screen.app, screen.pilot)
+
+
+def test_cards_are_found_by_all_that_is_said_of_them() -> None:
+    cards = [Card("mine", True, "", "评审代码", "zh", ("code",)), Card("remine", False, "", "Mines gold", "en"),
+             Card("other", False, "", "of mine", "en", ("诗",))]  # fmt: skip
+    origins = ("yours", "shipped")
+
+    def names(letters: str) -> list[str]:
+        return [card.name for card in pick(cards, letters, origins)]
+
+    assert names("") == ["mine", "remine", "other"] and names("MINE") == ["mine", "remine", "other"]
+    assert names("评审") == ["mine"] and names("诗") == ["other"] and names("ｃｏｄｅ") == ["mine"]
+    assert names("en shipped gold") == ["remine"] and names("yours") == ["mine"] and names("zz") == []
+
+
+def test_a_profile_is_found_looked_at_and_used(tmp_path: Path) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local -m openai/o3 -p summary --var points=3 -t 0.2") as screen:
+            screen.editor.text = "a prompt of its own"
+            await screen.browse()
+            assert "summary" in screen.library.marked.name and screen.names[0] == "mine"  # type: ignore[union-attr]
+            await screen.press(*"七言")
+            assert screen.names == ["quatrain"]
+            await screen.until(lambda: "openai/o3  (temperature 0.2)" in screen.side, "both targets")
+            system, developer = screen.side.split("openai/o3  (")
+            assert "── system ──" in system and "# 步骤" in system and "honoured: temperature 0.2" in system
+            assert "── developer ──" in developer and "# 步骤" not in developer and "pinned" in developer
+            assert "▲ more: P011" in screen.side
+            await screen.press("enter")
+            assert screen.app.lab_screen.words == "-m local -m openai/o3 -p quatrain --var points=3 -t 0.2"
+            assert screen.editor.has_focus and screen.editor.text == "a prompt of its own"
+            await screen.browse()
+            assert screen.library.marked.name == "quatrain"  # type: ignore[union-attr]
+            await screen.press("escape")
+            assert screen.app.screen is screen.app.lab_screen
+
+    asyncio.run(main())
+
+
+def test_one_target_that_is_none_hides_no_other(tmp_path: Path) -> None:
+    shelf = Profiles(places(tmp_path))
+    look = shelf.look("summary", "-m nowhere/x -m local --var points=3 --var strange=1", "Here it is.")
+    text = "\n".join(line for line, _ in look.lines)
+    assert "unknown endpoint 'nowhere'" in text and "── user ──\nPlease" not in text and "Here it is." in text
+    assert "3" in text.split("── system ──")[1]
+    look = shelf.look("summary", "-m 'local", "")
+    assert (
+        look.lines[0][0].startswith("✗ these words can't be read")
+        and ("local  (temperature 0.2)", "bold") in look.lines
+    )
+    look = shelf.look("summary", "-m m --base-url http://127.0.0.1:9/v1", "")
+    assert look.lines[0] == ("custom/m  (temperature 0.2)", "bold")
+    assert len(shelf.look("summary", " ".join(f"-m local?seed={n}" for n in range(30)), "").lines) < 1000
+
+
+def test_a_shipped_profile_is_edited_into_a_copy_of_ones_own(tmp_path: Path) -> None:
+    shipped = shipped_profiles() / "quatrain.yaml"
+    before = shipped.read_bytes()
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("quatrain")
+            assert screen.app.focused is screen.area("goal") and "shipped: saving makes a copy" in screen.text
+            await screen.press("ctrl+end", *"用韵从宽", "ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+            assert "-p quatrain (it hides the shipped one)" in screen.told and "not saved" not in screen.text
+            await screen.press("ctrl+end", "x")
+            await screen.until(lambda: "not saved" in screen.text, "a mark")
+            await screen.press("backspace", "escape")
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.library._cards[0].own)
+            assert screen.library.marked == screen.library._cards[0]
+
+    asyncio.run(main())
+    assert shipped.read_bytes() == before
+    made = (tmp_path / "profiles" / "quatrain.yaml").read_text("utf-8")
+    goal = "goal: 依所给题目写一首七言绝句，写眼前之景，见景中之情，结句有余味。"
+    assert made == before.decode().replace(goal, f"{goal}用韵从宽")
+    assert "用韵从宽" in Lab(tmp_path)("profiles", "show", "quatrain").out
+
+
+def test_ones_own_is_saved_in_its_place_with_its_comments(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+    file.chmod(0o640)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            screen.area("rules").focus()
+            await screen.press("ctrl+end", "enter", *"say why", "ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+            await screen.press("f2", *"其二", "enter")
+            await screen.until(lambda: "其二.yaml" in screen.told, "saving as")
+            screen.desk.query_one("#name", Input).value = "mine"
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "you have a profile 'mine' already" in screen.told, "a refusal")
+            for name, said in (("a/b", "can't be a profile's name"), ("", "give it a name first")):
+                screen.desk.query_one("#name", Input).value = name
+                await screen.press("ctrl+s")
+                await screen.until(lambda said=said: said in screen.told, said)  # type: ignore[misc]
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == MINE.replace("  - no praise\n", "  - no praise\n  - say why\n")
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert sorted(one.name for one in file.parent.iterdir()) == ["mine.yaml", "其二.yaml"]
+
+
+def test_what_somebody_else_changed_meanwhile_is_left_to_them(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            await screen.press(*"At once: ")
+            file.write_text("goal: theirs\n", "utf-8")
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "changed by somebody else" in screen.told, "a refusal")
+            assert screen.area("goal").text == "At once: Review the code."
+            await screen.press("f2", *"ours", "enter")
+            await screen.until(lambda: "ours.yaml" in screen.told, "saving as")
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == "goal: theirs\n"
+    assert 'goal: "At once: Review the code."' in (tmp_path / "profiles/ours.yaml").read_text("utf-8")
+
+
+def test_lint_follows_the_typing_and_leads_to_its_section(tmp_path: Path) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m openai/o3") as screen:
+            await screen.edit("mine")
+            await screen.until(lambda: any("P014" in line for line in screen.findings), "an unused variable")
+            screen.area("rules").focus()
+            await screen.press("ctrl+end", "enter", *"think step by step")
+            await screen.until(lambda: any(line.startswith("▲ rules: P001") for line in screen.findings), "P001")
+            assert "rules  ▲ 1" in screen.text
+            await screen.until(lambda: "- think step by step" in screen.side, "the preview")
+            screen.area("variables").focus()
+            await screen.press("ctrl+end", "enter", *"b: {type: number, default: x}")
+            await screen.until(lambda: screen.findings[0].startswith("✗ variables: P000 line 2"), "a fault")
+            assert "think step by step" in screen.side  # the last that could be made stays
+            screen.area("goal").focus()
+            await screen.press("f8")
+            assert screen.app.focused is screen.area("variables")
+            await screen.press("ctrl+s")
+            await screen.until(lambda: screen.told.startswith("✗ variables, line 2"), "a refusal")
+            await screen.press("f9")
+            assert "steps" in screen.text and not screen.area("steps").has_class("-hidden")
+
+    asyncio.run(main())
+    assert (tmp_path / "profiles/mine.yaml").read_text("utf-8") == MINE
+
+
+def test_keys_are_answered_while_it_looks_and_the_last_text_is_looked_at(tmp_path: Path) -> None:
+    kept(tmp_path)
+    go, judged = threading.Event(), list[str]()
+
+    class Slow(Profiles):
+        def judge(self, draft: Draft, words: str, prompt: str) -> Look:
+            judged.append(draft.sections.texts["goal"])
+            assert go.wait(60)
+            return super().judge(draft, words, prompt)
+
+    class SlowRooms(Rooms):
+        @property
+        def shelf(self) -> Slow:
+            return Slow(places(tmp_path))
+
+    async def main() -> None:
+        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        async with app.run_test(size=(100, 30)) as pilot:
+            screen = Shown(app, pilot)
+            await screen.browse("mine")
+            await screen.press("f2")
+            await screen.until(lambda: judged, "a first look")
+            for letter in "abc":
+                await screen.press(letter)
+            assert screen.area("goal").text == "abcReview the code."
+            await asyncio.sleep(0.6)  # the pause of the keys is over, and the first look is not
+            assert judged == ["Review the code."]
+            go.set()
+            await screen.until(lambda: judged[-1].startswith("abc") and screen.findings, "a second look")
+            assert len(judged) == 2
+
+    asyncio.run(main())
+
+
+def test_leaving_while_it_reads_harms_nothing(tmp_path: Path) -> None:
+    go, ended = threading.Event(), list[str]()
+
+    class Slow(Profiles):
+        def cards(self) -> list[Card]:
+            assert go.wait(60)
+            ended.append("cards")
+            return super().cards()
+
+        def open(self, name: str, prompt: str = "") -> Opened:
+            assert go.wait(60)
+            ended.append("open")
+            raise ZeroDivisionError
+
+    class SlowRooms(Rooms):
+        @property
+        def shelf(self) -> Slow:
+            return Slow(places(tmp_path))
+
+    async def main() -> None:
+        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        async with app.run_test(size=(100, 30)) as pilot:
+            screen = Shown(app, pilot)
+            await screen.press("ctrl+l", "ctrl+n", "escape")
+            go.set()
+            await screen.until(lambda: len(ended) == 2, "the end of both")
+            await screen.browse()
+            assert screen.names and app.is_running
+            await screen.press("ctrl+n")
+            await screen.until(lambda: "ZeroDivisionError" in screen.told, "a bug")
+
+    asyncio.run(main())
+
+
+def test_a_text_that_is_not_saved_is_asked_about_and_waits(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+    drafts = tmp_path / "cache" / "drafts"
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            await screen.press(*"Well, ", "escape")
+            assert isinstance(screen.app.screen, Leave)
+            await screen.press("escape")
+            assert screen.area("goal").text == "Well, Review the code."
+            await screen.press("escape", "down", "enter")  # later
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.library._cards[0].waits)
+            assert "✎" in screen.text and [one.stat().st_mode & 0o777 for one in drafts.iterdir()] == [0o600]
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and "this is what you typed" in screen.told)
+            assert screen.area("goal").text == "Well, Review the code."
+            await screen.press("f5")
+            assert screen.area("goal").text == "Review the code."
+            await screen.press("ctrl+z")
+            assert screen.area("goal").text == "Well, Review the code."
+            await screen.press("escape", "down", "down", "enter")  # throw it away
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and not screen.library._cards[0].waits)
+            assert not list(drafts.iterdir()) and file.read_text("utf-8") == MINE
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk))
+            await screen.press(*"Now ", "escape", "enter")  # save
+            await screen.until(lambda: isinstance(screen.app.screen, Library))
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == MINE.replace("goal: Rev", "goal: Now Rev") and not list(drafts.iterdir())
+
+
+def test_quitting_loses_nothing_and_a_file_that_changed_is_told(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+
+    async def first() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            await screen.pilot.press(*"雪 ", "ctrl+q")
+            await screen.until(lambda: not screen.app.is_running)
+
+    async def second() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            assert screen.area("goal").text == "雪 Review the code." and "its file is another now" in screen.told
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "changed by somebody else" in screen.told, "a refusal")
+
+    asyncio.run(first())
+    file.write_text(MINE.replace("be brief", "be long"), "utf-8")
+    asyncio.run(second())
+    (kept_one,) = (tmp_path / "cache" / "drafts").iterdir()
+    for broken in (b"{", b"[]", b'{"texts": 3}', b'{"texts": {}, "base": "goal: [a]", "name": "", "schema": 0}'):
+        kept_one.write_bytes(broken)
+        assert not Profiles(places(tmp_path)).open("mine").since
+
+
+def test_a_new_profile_begins_with_the_prompt(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with profiles_at(tmp_path, size=(80, 24)) as screen:
+            screen.editor.text = "写一首关于 {{what}} 的诗"
+            await screen.browse()
+            await screen.press("ctrl+n")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            assert screen.app.focused is screen.desk.query_one("#name")
+            assert screen.area("prompt").text == "写一首关于 {{what}} 的诗"
+            await screen.until(lambda: any("P013" in line for line in screen.findings), "an undeclared variable")
+            await screen.press(*"poem", "tab")
+            screen.area("variables").text = "what: 雪"
+            screen.area("rules").text = "七言\n- 四行\n  押韵"
+            await screen.press("f4")
+            await screen.until(lambda: isinstance(screen.app.screen, Requests), "the preview")
+            assert "写一首关于 雪 的诗" in str(screen.app.screen.query_one("#keys Static", Static).content)
+            await screen.press("escape", "ctrl+s")
+            await screen.until(lambda: "poem.yaml" in screen.told, "saving")
+            await screen.until(lambda: "not saved" not in screen.text)
+            await screen.press("escape")
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and "poem" in screen.names)
+            assert screen.library.marked.name == "poem"  # type: ignore[union-attr]
+            await screen.press("enter")
+            assert screen.app.lab_screen.words == f"{WORDS} -p poem"
+            await screen.until(lambda: not screen.editor.text, "the prompt, which is the profile's own now")
+            await screen.press("ctrl+z")
+            assert screen.editor.text.startswith("写一首")
+
+    asyncio.run(main())
+    assert (tmp_path / "profiles/poem.yaml").read_text("utf-8") == (
+        "prompt: 写一首关于 {{what}} 的诗\nrules:\n  - 七言\n  - |\n    四行\n    押韵\nvariables:\n  what: 雪\n"
+    )
+    assert Lab(tmp_path)("ask", "-p", "poem", "-m", "local", "--dry-run").out.count("写一首关于 雪 的诗")
+
+
+def test_a_schema_is_ticked(tmp_path: Path) -> None:
+    kept(tmp_path, "form", "goal: g\nformat: {type: object}\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("form")
+            assert screen.desk.query_one("#schema", Tick).value and screen.area("format").text == "type: object"
+            assert "x" in str(screen.desk.query_one(Tick).render())
+            screen.area("format").text = "a list"
+            await screen.until(lambda: screen.findings[0].startswith("✗ format: P000"), "a fault")
+            screen.desk.query_one("#schema").focus()
+            await screen.press("space")
+            assert "x" not in str(screen.desk.query_one(Tick).render())
+            await screen.until(lambda: not screen.findings[0].startswith("✗"), "a text")
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+
+    asyncio.run(main())
+    assert (tmp_path / "profiles/form.yaml").read_text("utf-8") == "goal: g\nformat: a list\n"
+
+
+def test_a_shared_profile_harms_nothing_and_keeps_what_is_in_it(tmp_path: Path) -> None:
+    evil = r'"\e]52;c;ZXZpbA==\a [red]x[/oops] [@click=app.quit]q[/] ‮ \e[2J"'
+    file = kept(tmp_path, "evil", f"description: {evil}\ngoal: {evil}\nrules: [{evil}]\ntags: [{evil}]\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, size=(140, 40)) as screen:
+            await screen.browse("evil")
+            await screen.until(lambda: "── " in screen.side, "the preview")
+            seen = [screen.text]
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            await screen.until(lambda: "── " in screen.side, "the preview")
+            seen.append(screen.text)
+            assert all("[red]x[/oops]" in text for text in seen)
+            assert not [c for c in "".join(seen) if (ord(c) < 32 and c != "\n") or c in "\x9b\u202e"]
+            screen.area("context").focus()
+            await screen.press(*"more", "ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+
+    asyncio.run(main())
+    assert file.read_text("utf-8").replace("context: more\n", "") == (
+        f"description: {evil}\ngoal: {evil}\nrules: [{evil}]\ntags: [{evil}]\n"
+    )
+
+
+def test_a_broken_profile_is_told_and_not_used(tmp_path: Path) -> None:
+    kept(tmp_path, "bad", "gaol: x\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.browse("bad")
+            assert "✗ bad" in screen.text and "unknown key 'gaol'" in screen.side
+            await screen.press("enter")
+            assert "unknown key 'gaol'" in screen.told
+            await screen.press("f2")
+            await screen.until(lambda: "goal" in screen.told, "a hint")
+            assert isinstance(screen.app.screen, Library)
+            await screen.press("end", *["backspace"] * 3, *"zzz")
+            assert "no profile like that" in screen.text
+            await screen.press("enter", "f2", "down", "escape")
+            assert not screen.app.screen.query("#letters") and screen.app.lab_screen.words == WORDS
+
+    asyncio.run(main())
+
+
+def test_what_it_extends_is_told(tmp_path: Path) -> None:
+    kept(tmp_path)
+    kept(tmp_path, "child", "extends: mine\nformat: one line\n")
+    opened = Profiles(places(tmp_path)).open("child")
+    assert opened.inherited["goal"] == "Review the code." and "goal" not in opened.draft.sections.texts
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("child")
+            assert "from what it extends: Review the code." in screen.text and "extends: mine" in screen.text
+
+    asyncio.run(main())
+
+
+def test_a_projects_own_profile_is_saved_there_and_hidden_by_none(tmp_path: Path) -> None:
+    shelf, project = Profiles(places(tmp_path)), tmp_path / "project" / "profiles"
+    project.mkdir()
+    (project / "mine.yaml").write_text(MINE, "utf-8")
+    assert shelf.save(shelf.open("mine").draft.put("goal", "Ours.")).file == str(project / "mine.yaml")
+    assert "goal: Ours." in (project / "mine.yaml").read_text("utf-8")
+    with pytest.raises(UsageError, match="you have a profile 'mine' already"):
+        shelf.save(replace(shelf.open("summary").draft, name="mine"))
+    assert not (tmp_path / "profiles").exists()
+
+
+def test_faults_of_the_folders_are_told(tmp_path: Path) -> None:
+    shelf = Profiles(places(tmp_path))
+    with pytest.raises(UsageError, match="no profile 'nothing'"):
+        shelf.open("nothing")
+    opened = shelf.open("summary")
+    (tmp_path / "profiles").write_text("a file", "utf-8")
+    with pytest.raises(LabError, match="can't be written"):
+        shelf.save(opened.draft.put("goal", "x"))
+    (tmp_path / "cache").write_text("a file", "utf-8")
+    shelf.keep(opened.draft)
+    shelf.forget(opened.draft)
+    gone = Draft("gone", opened.draft.sections, "gone")
+    shelf.keep(gone)
+    with pytest.raises(UsageError, match="gone"):
+        shelf.save(gone)
+
+
+@pytest.mark.parametrize("size", [(10, 5), (40, 15), (80, 24), (200, 60)])
+def test_any_size_is_survived(tmp_path: Path, size: tuple[int, int]) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, size=size) as screen:
+            await screen.edit("mine")
+            await screen.press("x", "f8", "f9", "tab", "f1")
+            await screen.press("escape")
+            await screen.pilot.resize_terminal(80, 24)
+            await screen.pilot.pause()
+            assert isinstance(screen.app.screen, Desk) and screen.app.screen.query(Footer)
+            assert max(map(len, screen.text.split("\n"))) <= 80
+
+    asyncio.run(main())
+
+
+def test_it_speaks_chinese(tmp_path: Path) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, say="zh") as screen:
+            await screen.browse("我的")
+            assert screen.names == ["mine"] and "选用" in screen.text
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            for said in ("目标", "格式", "规则", "背景", "变量", "保存"):
+                assert said in screen.text
+            await screen.press("f1")
+            await screen.pilot.pause()
+            told = "\n".join(str(part.content) for part in screen.app.screen.query("#keys Static").results(Static))
+            assert "换个名称" in told and "k_" not in told and "Save" not in told
+
+    asyncio.run(main())
