@@ -110,3 +110,38 @@ def test_a_profile_made_of_a_run_asks_the_same(lab: Lab, serve: Servers) -> None
     again = lab("profiles", "new", "libai", "--run", "1")
     assert again.code == 2 and "--force" in again.err
     assert "there is no run 9" in lab("profiles", "new", "other", "--run", "9").err
+
+
+def test_one_pane_is_sent_again_or_asked_of_another(lab: Lab, serve: Servers) -> None:
+    one, two = serve(ANSWER), serve(ANSWER)
+    (lab.home / "config.yaml").write_text(
+        f"endpoints: {{one: {{base_url: '{one.url}/v1'}}, two: {{base_url: '{two.url}/v1'}}}}", "utf-8"
+    )
+    assert lab("ask", "雪", "-s", "Be brief.", "-m", "one/a", "-t", "0.2,1.3").code == 0
+    assert lab("rerun", "1", "--pane", "2").code == 0
+    assert one.requests[2].body in (one.requests[0].body, one.requests[1].body)
+    assert json.loads(one.requests[2].body)["temperature"] == 1.3
+    assert lab("rerun", "1", "--pane", "1", "-m", "two/b").code == 0
+    said = json.loads(two.requests[0].body)
+    assert (said["model"], said["temperature"]) == ("b", 0.2) and said["messages"][-1]["content"] == "雪"
+    for arguments, told in [(("--pane", "3"), "no pane 3"), (("-m", "two/b"), "none is named")]:
+        done = lab("rerun", "1", *arguments)
+        assert done.code == 2 and told in done.err
+
+
+def test_the_best_one_is_marked_told_and_taken_back(lab: Lab, serve: Servers) -> None:
+    server = serve(ANSWER)
+    lab("ask", "雪", "-m", "m", "--base-url", f"{server.url}/v1", "-t", "0.2,1.3")
+    assert lab("best").code == 1
+    marked = lab("best", "--cell", "2")
+    assert (marked.code, marked.out) == (0, "Snow.\n") and "1.3" in marked.err
+    assert lab("best", "1").out == "Snow.\n"
+    assert lab("best", "1", "--cell", "2").code == 1  # again: its mark is taken
+    assert "no pane 9" in lab("best", "--cell", "9").err
+
+
+def test_favourites_are_kept_in_their_order(lab: Lab) -> None:
+    assert lab("models", "favourite").out == ""
+    lab("models", "favourite", "ollama/qwen3:4b")
+    assert lab("models", "favourite", "local").out.split() == ["ollama/qwen3:4b", "local"]
+    assert lab("models", "favourite", "local", "--remove").out.split() == ["ollama/qwen3:4b"]

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from promptlab.store import Summary
+from promptlab.events import Answer, Event, Finished, Usage
+from promptlab.store import Store, Summary
+from promptlab.transcript import Transcript
+from promptlab.tui.blind import BlindScreen
 from promptlab.tui.history import Runs
 from promptlab.tui.past import Wanted, about, fits, line, wanted
-from promptlab.tui.picker import Line, Picker
+from promptlab.tui.picker import Compared, Line, Picker
+from promptlab.tui.status import context
 from promptlab.tui.text import Say
 from tests.replay import Replay
-from tests.test_tui import Screen, lab_at, named, runs, slow
+from tests.test_tui import ANSWER, Screen, lab_at, named, runs, slow
 
 TODAY = date(2026, 11, 22)
 
@@ -60,7 +64,7 @@ def test_words_of_answers_are_found_by_the_index_and_other_filters_still_hold() 
 def test_what_is_known_of_a_run() -> None:
     one = summary(axes=(("temperature", 3),), repeats=5, profile="poet", states=("done", "done", "failed"))
     told = dict(about(one, Say("zh"), "…大雪…"))
-    assert told["参数轴"] == "temperature (3) × 5" and told["找到"] == "…大雪…" and told["角色"] == "poet"
+    assert told["参数轴"] == "temperature (3) × 5" and told["找到"] == "…大雪…" and told["档案"] == "poet"
     assert told["状态"] == "完成: 2 完成, 1 失败"
     hostile = about(summary(prompt="a\x1b]0;x\x07b\n[red]c"), Say())
     assert "\x1b" not in str(hostile) and hostile[-1][1].endswith("\n[red]c")
@@ -174,3 +178,67 @@ def test_a_new_topic_is_empty_and_what_was_typed_can_be_had_back(tmp_path: Path)
                 assert screen.editor.text == "half a thought"
 
     asyncio.run(main())
+
+
+def test_a_conversation_stands_above_its_last_turn_with_the_context_that_is_left(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Replay(ANSWER) as server:
+            named(tmp_path, one=server)
+            async with lab_at(tmp_path, "-m one/a", size=(90, 40)) as screen:
+                await screen.ask("first 问题")
+                await screen.shows("1/1 done")
+                await screen.until(lambda: not screen.app.lab_screen.runs)
+                assert "› first" not in screen.text and "context 12" not in screen.text  # the bar has it
+                await screen.press(*"why", "f5")
+                await screen.shows("turn 2", "1/1 done", "› first 问题", "› why", "context 10")
+                assert screen.text.index("› first 问题") < screen.text.index("› why") < screen.text.rindex("Snow")
+                await screen.press("tab", "slash")
+                await screen.until(lambda: screen.app.screen.query(Input))
+                await screen.press(*"snow", "enter")
+                assert "Snow falls 雪" in screen.text
+                await screen.until(lambda: not screen.app.lab_screen.runs)
+                await opened(screen)
+                await screen.press("enter")
+                await screen.shows("history", "› why")
+
+    asyncio.run(main())
+
+
+def test_the_context_is_told_with_what_is_left() -> None:
+    said = Transcript()
+    events: tuple[Event, ...] = (Answer("Snow"), Usage(input=1000, output=200), Finished("stop", True))
+    for event in events:
+        said.apply(0.0, event)
+    assert context(said, 8192, Say()) == "context 1,200 of 8,192, 6,992 left"
+    assert context(said, None, Say("zh")) == "上下文 1,200"
+    assert context(Transcript(), 8192, Say()) == ""
+
+
+def test_a_run_is_voted_on_in_the_lab_and_what_the_votes_say_is_shown(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Replay(slow(["Snow falls."])) as one, Replay(slow(["大雪纷飞。"])) as two:
+            named(tmp_path, one=one, two=two)
+            async with lab_at(tmp_path, "-m one/a -m two/b", size=(100, 30)) as screen:
+                await screen.press("tab", "V")
+                assert "no run here" in screen.notice
+                await screen.press("i")
+                await screen.ask("winter")
+                await screen.shows("2/2 done")
+                await screen.until(lambda: not screen.app.lab_screen.runs)
+                await screen.press("tab", "V")
+                await screen.until(lambda: isinstance(screen.app.screen, BlindScreen))
+                await screen.pilot.pause()
+                await screen.press("left")
+                await screen.press("space")
+                await screen.until(lambda: isinstance(screen.app.screen, Compared))
+                told = str(screen.app.screen.query_one("#keys Static", Static).content)
+                assert "one/a" in told and "two/b" in told and "1" in told
+                await screen.press("escape")
+                await screen.press("V")
+                await screen.until(lambda: "has a vote" in screen.notice)
+
+    asyncio.run(main())
+    store = Store(tmp_path / "promptlab.db")
+    (ballot,) = store.votes(1)
+    assert ballot.verdict == 0 and len(ballot.seen) == 2
+    store.close()

@@ -20,7 +20,7 @@ from tests.test_tui import places
 def written(home: Path, text: str) -> Own:
     (home / "config.yaml").write_text(text, "utf-8")
     config.settings(places(home))  # what the screen may say, every command takes
-    return own(places(home), binding_ids())
+    return own(places(home), binding_ids)
 
 
 def test_all_that_can_be_set(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_nothing_said_is_nothing_set(tmp_path: Path, text: str) -> None:
 
 
 def test_no_file_is_nothing_set(tmp_path: Path) -> None:
-    assert own(places(tmp_path), binding_ids()) == Own()
+    assert own(places(tmp_path), binding_ids) == Own()
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,32 @@ def test_a_key_and_a_theme_of_the_users_own_work(tmp_path: Path) -> None:
 
 def test_every_binding_has_an_id_and_both_languages() -> None:
     assert len(binding_ids()) > 40
-    assert all(part in ("app", "lab", "panes", "editor") for part in {id.split(".")[0] for id in binding_ids()})
+    places = {"app", "lab", "panes", "editor", "models", "form", "list", "history", "profiles", "profile"}
+    assert {id.split(".")[0] for id in binding_ids()} == places
 
 
-def test_what_is_typed_right_behind_the_key_to_the_editor_is_the_editors(tmp_path: Path) -> None:
+def typed(text: str) -> list[events.Key]:
+    """As a terminal gives them."""
+    names = {"?": "question_mark", "-": "minus", " ": "space"}
+    return [events.Key(names.get(one, one), one) for one in text]
+
+
+def test_keys_that_come_at_once_are_carried_out_in_their_order(tmp_path: Path) -> None:
     async def main() -> None:
         app = LabApp(Rooms(places(tmp_path)), Say(), "-m local")
         async with app.run_test() as pilot:
+
+            async def burst(*keys: events.Key) -> None:
+                for key in keys:
+                    app.post_message(key)  # all before any of them is looked at
+                await pilot.pause()
+
             await pilot.press("tab")
             assert app.focused is app.lab_screen.canvas
-            for key, character in (("i", "i"), ("w", "w"), ("question_mark", "?"), ("y", "y"), ("ctrl+j", None)):
-                app.post_message(events.Key(key, character))  # all before any of them is looked at
-            await pilot.pause()
+            await burst(*typed("iw?y"))
             assert app.lab_screen.editor.text == "w?y" and app.screen is app.lab_screen
+            await burst(events.Key("f2", None), events.Key("ctrl+u", "\x15"), *typed("-m x"), events.Key("enter", "\r"),
+                        *typed(" and"), events.Key("ctrl+a", "\x01"), *typed("so "))  # fmt: skip
+            assert app.lab_screen.words == "-m x" and app.lab_screen.editor.text == "so w?y and"
 
     asyncio.run(main())

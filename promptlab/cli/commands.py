@@ -251,7 +251,8 @@ def vote(
     showing: Showing,
     parameters: Parameters,
 ) -> int:  # fmt: skip
-    """Ask several times and let the answers vote: promptlab vote "What is 17 × 23?" -m local -n 9 --extract number"""
+    """Ask several times, -n or 5, and let the answers vote: promptlab vote "What is 17 × 23?" -m local -n 9 --extract
+    number. Of each target so many, and no more than can change the majority."""
     from promptlab.cli.sweep import written
     from promptlab.cli.vote import Voting, vote
 
@@ -291,12 +292,35 @@ def show(
 
 @app.command()
 @spread
-def rerun(run: RunNumber = None, *, sending: Sending, showing: Showing) -> int:
+def rerun(
+    run: RunNumber = None,
+    pane: Annotated[int | None, typer.Option("--pane", metavar="NUMBER", min=1, show_default=False,
+                    help="Only this pane of it, counted from 1.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="TARGET", show_default=False,
+                     help="Of one pane: the same prompt at another target.")] = None,
+    *,
+    sending: Sending,
+    showing: Showing,
+) -> int:  # fmt: skip
     """Send a past run's requests again, exactly as they were."""
     from promptlab.cli import history
 
     output = showing.output(quiet=sending.quiet)
+    if pane is not None or model is not None:
+        return history.rerun_pane(run, pane, model, output, sending.limits(), sending.way())
     return history.rerun(run, output, sending.limits(), sending.way(), sending.params)
+
+
+@app.command()
+def best(
+    run: RunNumber = None,
+    cell: Annotated[int | None, typer.Option("--cell", metavar="NUMBER", min=1, show_default=False,
+                    help="Mark this one, counted from 1, or take its mark from it.")] = None,
+) -> int:  # fmt: skip
+    """The answer that you have marked as the best one of a run; it counts in no ranking, for nothing was compared."""
+    from promptlab.cli import history
+
+    return history.best(run, cell)
 
 
 @app.command()

@@ -67,6 +67,24 @@ def models_facts(
     return facts.facts(model, base_url, format, plain_http=plain_http)
 
 
+@models.command("favourite")
+def models_favourite(
+    target: Annotated[str | None, typer.Argument(help="A target; those that are marked without it.",
+                                                 show_default=False)] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take its mark.")] = False,
+) -> int:  # fmt: skip
+    """Mark a target, so that the lab lists it among the first."""
+    from promptlab.cli.tui.kept import favour, favourites
+    from promptlab.places import places
+    from promptlab.render.sanitise import clean_line
+
+    if target is not None:
+        favour(places(), target, on=not remove)
+    for one in favourites(places()):
+        typer.echo(clean_line(one))
+    return 0
+
+
 @models.command("forget")
 def models_forget(
     model: Model,

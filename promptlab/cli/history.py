@@ -1,4 +1,4 @@
-"""`promptlab runs`, `show` and `rerun`: the history through the same plans, events and renderers as a live run."""
+"""`promptlab runs`, `show`, `rerun`, `best`: the history through the same plans, events and renderers as a live run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from promptlab.engine import Limits
 from promptlab.errors import UsageError
 from promptlab.events import Cancelled, Sent, Stamped
 from promptlab.params import Value
-from promptlab.plan import Run
+from promptlab.plan import Cell, Run
 from promptlab.providers.catalog import Endpoint
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
@@ -153,3 +153,52 @@ def rerun(id: int | None, output: Output, limits: Limits, way: Way, mode: str | 
 
         return sweep.rerun(plan, output, limits, way, places, config.settings(places))
     return carry_out(plan, output, limits, way, places, config.settings(places))
+
+
+def rerun_pane(id: int | None, pane: int | None, target: str | None, output: Output, limits: Limits, way: Way) -> int:
+    """One cell of a run again, or its prompt at another target. Raises UsageError and StoreError."""
+    from promptlab.cli.planning import Asked
+    from promptlab.cli.tui.retry import retried
+
+    places, store = config.places(), Store(config.places().database)
+    try:
+        found = store.run(id)
+    finally:
+        store.close()
+    cell = _cell(found, 1 if pane is None and len(found.plan.cells) == 1 else pane)
+    settings = config.settings(places)
+    asked = Asked(found.plan.prompt, [], None, None, found.plan.profile, [], None, [], [], [])
+    return carry_out(retried(found.plan, cell, target, asked, places, settings), output, limits, way, places, settings)
+
+
+def best(id: int | None, number: int | None) -> int:
+    """Tell which cell of a run is marked as the best one, or mark one. Gives 1 where none is."""
+    from promptlab.cli.export import print_text
+    from promptlab.cli.tui.best import best_of, mark
+
+    store = Store(config.places().database)
+    try:
+        run = store.run(id)
+        assert run.id is not None
+        if number is not None:
+            cell, said = store.sample(run.id, _cell(run, number).index)
+            mark(store, run, cell, said.answer)
+        marked = best_of(store, run.id)
+        if marked is None:
+            sys.stderr.write(f"promptlab: nothing of run {run.id} is marked: promptlab best {run.id} --cell NUMBER\n")
+            return 1
+        cell, said = store.sample(run.id, marked)
+    finally:
+        store.close()
+    sys.stderr.write(f"run {run.id}, {marked + 1}: {clean_line(cell.label)}\n")
+    print_text([said.answer, "\n"])
+    return 0
+
+
+def _cell(run: Run, number: int | None) -> Cell:
+    """A cell by its number from 1. Raises UsageError."""
+    if number is None:
+        raise UsageError(f"run {run.id} has {len(run.plan.cells)} panes, and none is named", "--pane NUMBER")
+    if number > len(run.plan.cells):
+        raise UsageError(f"run {run.id} has no pane {number}: it has {len(run.plan.cells)}", f"promptlab show {run.id}")
+    return run.plan.cells[number - 1]

@@ -22,7 +22,7 @@ from promptlab.params import show
 from promptlab.plan import Cell, Plan
 from promptlab.providers import Provider, prices
 from promptlab.providers.catalog import Endpoint, Secret
-from promptlab.providers.registry import EMBEDDED, Registry, facts_of
+from promptlab.providers.registry import CONTEXT, EMBEDDED, Registry, facts_of
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.request import LOCAL, State, Wire, Word
@@ -172,6 +172,20 @@ def costing(endpoints: Mapping[str, Endpoint]) -> Costing:
         return cost(said, prices.lookup(cell.endpoint, cell.request.model) if counted else None, local=local)
 
     return tell
+
+
+def windows(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[str, int]:
+    """How many tokens each target's model has room for, where the price list knows; a slot of a local model has what
+    the registry gives it."""
+    found: dict[str, int] = {}
+    for target, (endpoint, model) in {c.target: (c.endpoint, c.request.model) for c in plan.cells}.items():
+        if endpoint == LOCAL:
+            found[target] = CONTEXT
+        elif (at := endpoints.get(endpoint)) is not None and not at.local:
+            listed = prices.entry(endpoint, model)
+            if listed is not None and listed.context:
+                found[target] = listed.context
+    return found
 
 
 def _files(plan: Plan, places: config.Places, way: Way, *, quiet: bool) -> dict[str, Path]:

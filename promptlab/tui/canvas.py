@@ -6,7 +6,6 @@ do shifts nothing but the rest of its own row in its own pane.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from promptlab.tui.grid import Rect
+from promptlab.tui.key import in_order
 
 if TYPE_CHECKING:
     from promptlab.tui.board import Board
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from promptlab.tui.selection import Spot
 
 NAMES = ("bar", "title", "title-focus", "facts", "thinking", "thinking-head", "answer", "fault", "note", "strip",
-         "strip-focus", "strip-facts", "welcome", "heading", "strong", "mild", "code", "code-word", "code-text",
-         "code-note", "code-number", "quote", "mark", "selected",
+         "strip-focus", "strip-facts", "asked", "welcome", "heading", "strong", "mild", "code", "code-word",
+         "code-text", "code-note", "code-number", "quote", "mark", "selected",
          "series0", "series1", "series2", "series3", "series4", "series5")  # fmt: skip
 WHEEL = 3  # lines
 HEAD = 2  # rows of a pane above its text
@@ -94,6 +94,7 @@ class Canvas(Widget, can_focus=True):
         Binding("x", "screen.stop_one", "k_stop_one", id="panes.stop", show=False),
         Binding("m", "screen.mark", "k_mark", id="panes.mark", show=False),
         Binding("d", "screen.compare", "k_compare", id="panes.compare", show=False),
+        Binding("V", "screen.vote", "k_vote", id="panes.vote", show=False),
         Binding("R", "screen.again", "k_again", id="panes.again", show=False),
         Binding("v", "screen.layout", "k_layout", id="panes.layout", show=False),
         Binding("question_mark", "screen.help", "k_help", id="panes.help", show=False, key_display="?"),
@@ -101,7 +102,8 @@ class Canvas(Widget, can_focus=True):
     ]  # fmt: skip
 
     class Chosen(Message):
-        """The mouse was on a pane: pressed, or its wheel turned by `lines`; `again` where the pane had the focus."""
+        """The mouse was on a pane: pressed, or its wheel turned by `lines`; `head` where that was on the line that
+        tells of its thinking."""
 
         def __init__(self, pane: int, lines: int = 0, head: bool = False) -> None:
             super().__init__()
@@ -120,11 +122,10 @@ class Canvas(Widget, can_focus=True):
         self._dragged = False
         self.welcome = welcome
         self.board: Board | None = None
-        self.typed: deque[events.Key] = deque(maxlen=256)
         self._styles_by_name: dict[str, Style] = {}
 
-    def on_key(self, event: events.Key) -> None:
-        self.typed.append(event)  # see LabApp: a key before it may have taken the focus elsewhere
+    async def _on_key(self, event: events.Key) -> None:
+        await in_order(self, event, letters=True)
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Canvas(Widget, can_focus=True):
     def repaint(self) -> None:
         """Piece by piece: after the whole screen was written row by row, glyphs may have shifted what is behind."""
         if self.board is not None:
-            rects = [Rect(0, 0, self.board.width, 1), *(placed.rect for placed in self.board.visible)]
+            rects = [Rect(0, 0, self.board.width, 1), *self.board.rects]
             self.refresh(*(Region(*rect) for rect in rects))
 
     def render_line(self, y: int) -> Strip:

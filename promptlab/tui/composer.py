@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,9 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input, TextArea
 
+from promptlab.tui.key import in_order
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+                      "\ud800-\udfff\U000e0000-\U000e007f]")  # fmt: skip
+
 
 class Editor(TextArea):
-    """The prompt. Its cursor stands still while panes stream: input methods show their candidates there."""
+    """The prompt. Its cursor stands still while panes stream: input methods show their candidates there. Controls in
+    what is pasted are shown as signs, and sent as they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pageup", "screen.scroll_pages(-1)", "k_page_up", id="editor.page_up", show=False),
@@ -30,20 +37,24 @@ class Editor(TextArea):
         self.cursor_blink = False  # an idle screen is painted no more
         self._enter_sends = enter_sends
 
+    def get_line(self, line_index: int) -> Text:
+        return Text(_signs(self.document.get_line(line_index)), end="", no_wrap=True)
+
     def action_new_line(self) -> None:
         self.insert("\n")
 
     async def _on_key(self, event: events.Key) -> None:
+        if await in_order(self, event):
+            return
         if event.key == "enter" and self._enter_sends:
             event.stop()
             event.prevent_default()
             await self.run_action("screen.send")
-            return
-        await super()._on_key(event)
 
 
 class OneLine(Input):
-    """A field of one line: of what is pasted no line is lost."""
+    """A field of one line: of what is pasted no line is lost. Ends of lines and controls in it are shown as signs: it
+    may have the name of a file or of a model, which anybody can have given."""
 
     def __init__(
         self, value: str, placeholder: str, *, id: str | None = None, suggester: Suggester | None = None
@@ -57,11 +68,6 @@ class OneLine(Input):
         event.prevent_default()
         self.replace(" ".join(event.text.split("\n")), *sorted(self.selection))
 
-
-class Words(OneLine):
-    """Targets and parameters, in the words of the command line. A variable may have several lines: their ends are shown
-    as a sign."""
-
     @property
     def _value(self) -> Text:
         return Text(_on_one_line(self.value), no_wrap=True, overflow="ignore", end="")
@@ -70,5 +76,27 @@ class Words(OneLine):
         return cell_len(_on_one_line(self.value[:position]))
 
 
+class Words(OneLine):
+    """Targets and parameters, in the words of the command line."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        await in_order(self, event)
+
+    async def action_submit(self) -> None:
+        await super().action_submit()
+        self.screen.set_focus(self.screen.query_one(Editor))  # at once: what is typed behind it is for the prompt
+
+
 def _on_one_line(text: str) -> str:
-    return text.replace("\n", "⏎").replace("\t", " ")
+    return _signs(text.replace("\n", "⏎").replace("\t", " "))
+
+
+def _signs(text: str) -> str:
+    """One character for one, so that the cursor stands where it seems to: controls of the terminal and of the direction
+    of writing are signs."""
+    return text if text.isprintable() else _CONTROL.sub(_sign, text)
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "�"

@@ -31,15 +31,21 @@ class Flight:
 
         cells, own = began.run.plan.cells, False
         if self.board is None or self.places is None:
-            self.board, own = board_of(began.run, began.costing, say, self.session.now), True
+            self.board, own = board_of(began.run, began.costing, say, self.session.now, "", began.windows), True
             self.places = {cell.index: cell.index for cell in cells}
         for cell in cells:
             place = self.places[cell.index]
             if not own:
                 self.board.replace(place, cell, began.costing, self.session.now)
                 self.board.panes[place].origin = began.run, cell
+                self.board.panes[place].window = began.windows.get(cell.target)
             self._panes[cell.index] = self.board.panes[place]
         return own
+
+    @property
+    def streams(self) -> bool:
+        """Whether anything is still to come; a run whose cells have all ended is only being put away."""
+        return not self._panes or any(not pane.said.ending for pane in self._panes.values())
 
     def take(self, stamped: Stamped) -> None:
         """What a cell says goes to its pane, unless that is another run's by now."""

@@ -7,7 +7,7 @@ never listed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from promptlab.events import Answer, Relabelled, Stamped, Started, Thinking
 from promptlab.metrics import Cost, estimate
@@ -21,6 +21,7 @@ from promptlab.tui import status
 from promptlab.tui.marked import JOINT, Marked, Row, Span, joint, wrapped
 from promptlab.tui.selection import Selection, Spot, bounds, rejoined, shaded, text_of, word
 from promptlab.tui.text import Say
+from promptlab.tui.turns import Turns, turns
 
 Shows = Literal["shown", "line", "hidden"]
 Fold = Literal["auto"] | Shows
@@ -30,6 +31,18 @@ BAR = "┊ "  # marks thinking where there is no colour
 HEAD = 2  # rows above the text: title and facts
 _BLANKS = 200  # blank lines at the end of a text that are looked for
 _STATUS = 0.25  # seconds between two looks at the clock
+
+
+class Parts(NamedTuple):
+    """How many lines there are of each: earlier turns, the thinking's head, the thinking, the gap, the answer, and what
+    is said at the end."""
+
+    before: int
+    head: int
+    thoughts: int
+    gap: int
+    answers: int
+    tail: int
 
 
 class Pane:
@@ -44,6 +57,8 @@ class Pane:
         self.origin: tuple[Run, Cell] | None = None  # where it is of another run than its board
         self.selection: Selection | None = None
         self._say, self._costing = say, costing
+        self.window: int | None = None  # tokens that its model has room for, where that is known
+        self._turns: tuple[int, Turns] | None = None
         self._plain = False
         self._clear()
         self._rows: list[Row] = []
@@ -128,15 +143,22 @@ class Pane:
             return self.fold
         return "line" if self._folded and self.said.first_answer is not None else "shown"
 
-    def _parts(self) -> tuple[int, int, int, int, int]:
-        """How many lines: the thinking's head, the thinking, the gap, the answer, what is said at the end."""
+    @property
+    def turns(self) -> Turns:
+        """What was said before, in the width that it has now."""
+        if self._turns is None or self._turns[0] != self.width:
+            self._turns = self.width, turns(self.cell.request.messages, self.width)
+        return self._turns[1]
+
+    def _parts(self) -> Parts:
         said, shows = self.said, self.shows
         told = self._thinks or (said.ending and self._kept)
         head = 1 if told and shows != "hidden" else 0
         thoughts = _ended(self._thought.lines) if head and shows == "shown" else 0
         answers = len(self._answer)
         tail = len(self._tail_lines) if said.ending and self._tail else 0
-        return head, thoughts, 1 if head and answers else 0, answers, tail + 1 if tail and (head or answers) else tail
+        before, gap = len(self.turns.rows), 1 if head and answers else 0
+        return Parts(before, head, thoughts, gap, answers, tail + 1 if tail and (head or answers) else tail)
 
     @property
     def _kept(self) -> bool:
@@ -147,8 +169,11 @@ class Pane:
         """How many lines there are below the facts."""
         return sum(self._parts())
 
-    def _line(self, number: int, parts: tuple[int, int, int, int, int], now: float) -> Row:
-        head, thoughts, gap, answers, tail = parts
+    def _line(self, number: int, parts: Parts, now: float) -> Row:
+        before, head, thoughts, gap, answers, tail = parts
+        if number < before:
+            return self.turns.rows[number]
+        number -= before
         if number < head:
             return (Span(f"{'▾' if thoughts else '▸'} {self.headline(now)}", "thinking-head"),)
         number -= head
@@ -216,6 +241,11 @@ class Pane:
         self.top, self.follows = 0, self.count <= self.room
         self.version += 1
 
+    def to_turn(self) -> None:
+        """To where this turn begins: a text that has ended is read from its beginning."""
+        self.top, self.follows = self.turns.last, False
+        self.version += 1
+
     def to_end(self) -> None:
         self.follows = True
         self._refold()
@@ -261,8 +291,8 @@ class Pane:
         """Scroll to a line that was found; thinking is opened for it."""
         if part == "thinking":
             self.show("shown")
-        head, thoughts, gap, _, _ = self._parts()
-        line = head + number + (thoughts + gap if part == "answer" else 0)
+        parts = self._parts()
+        line = parts.before + parts.head + number + (parts.thoughts + parts.gap if part == "answer" else 0)
         self.follows, self.top = False, max(0, line - self.room // 3)
         self.version += 1
 
@@ -297,7 +327,7 @@ class Pane:
     def _rows_of(self, lines: range) -> list[Row]:
         """Lines, with the thinking's told where they go on; all of it is looked at for that."""
         parts = self._parts()
-        head, thoughts = parts[0], parts[1]
+        head, thoughts = parts.before + parts.head, parts.thoughts
         whole: list[Row] | None = None
         if thoughts and lines.start < head + thoughts and lines.stop > head:
             written = self._thought.lines
@@ -329,6 +359,9 @@ class Pane:
         self._count()
         cost = self._cost or Cost(None, "not answered")
         fields = status.line(self.said, self._live, now, cost, self._say)
+        goes_on = self.turns.last > 0
+        if self.said.ending and (goes_on or self.window):
+            fields.append(status.Field(2 if goes_on else 9, status.context(self.said, self.window, self._say)))
         if self.said.ending:
             self._fields = fields  # its counts read the whole text: once
         return status.fitted(fields, cells)

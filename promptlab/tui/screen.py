@@ -116,6 +116,10 @@ class LabScreen(PanesScreen):
     def runs(self) -> bool:
         return bool(self._flights)
 
+    @property
+    def streams(self) -> bool:
+        return any(flight.streams for flight in self._flights)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "step":
             return self.board is not None and len(self.board.panes) > 1
@@ -152,7 +156,7 @@ class LabScreen(PanesScreen):
 
     def action_send(self) -> None:
         prompt = self.editor.text
-        if self.runs:
+        if self.streams:
             self.tell(self.say("busy"))
         elif self._has_nothing():
             self.tell(self.say("nothing"))
@@ -165,7 +169,7 @@ class LabScreen(PanesScreen):
 
     def action_again(self) -> None:
         """The run that is shown once more, exactly as it was."""
-        if self.runs:
+        if self.streams:
             self.tell(self.say("busy"))
         elif self.board is not None and self.board.run is not None:
             run = self.board.run
@@ -173,7 +177,7 @@ class LabScreen(PanesScreen):
 
     def action_new_topic(self) -> None:
         """Nothing of what was said goes along: an empty screen, and an editor whose text can be had back."""
-        if self.runs:
+        if self.streams:
             self.tell(self.say("busy"))
             return
         self._live = None
@@ -184,7 +188,7 @@ class LabScreen(PanesScreen):
 
     def action_go_on(self) -> None:
         """A follow-up to all panes that have an answer, on a board of its own."""
-        if self.runs:
+        if self.streams:
             self.tell(self.say("busy"))
         elif self.board is not None:
             self._go_on(range(len(self.board.panes)), None)
@@ -200,12 +204,15 @@ class LabScreen(PanesScreen):
         if board is not None:
             panes = [board.panes[number] for number in numbers]
             turns = [(pane.cell, pane.said) for pane in panes if pane.said.answer and pane.said.ending]
-        if board is None or board.run is None or not turns:
+        run = board.run if board is not None else None
+        if board is not None and into is not None and board.current.origin is not None:
+            run = board.current.origin[0]
+        if run is None or not turns:
             self.tell(self.say("no_answer"))
         elif not prompt.strip():
             self.tell(self.say("nothing"))
         else:
-            self.fly(self.lab.go_on(self.words, board.run, turns, prompt), prompt, into)
+            self.fly(self.lab.go_on(self.words, run, turns, prompt), prompt, into)
 
     def pump(self) -> None:
         """Take what has come, and paint what has changed; no more of it than keeps the keys quick."""
@@ -416,3 +423,8 @@ class LabScreen(PanesScreen):
         from promptlab.tui.finding import open_compare
 
         open_compare(self)
+
+    def action_vote(self) -> None:
+        from promptlab.tui.blind import open_votes
+
+        open_votes(self)

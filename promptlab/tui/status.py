@@ -157,3 +157,16 @@ def money(cost: Cost, say: Say) -> str:
     if cost.usd is not None:
         return facts.money(cost)
     return "" if cost.reason == "not answered" else say(cost.reason)
+
+
+def context(said: Transcript, window: int | None, say: Say) -> str:
+    """What of the model's room is used, the question and all before it and the answer together, as the endpoint
+    counted them, and what is left; thinking does not go along to the next turn."""
+    count = tokens(said)
+    if count.input is None or count.answer is None:
+        return ""
+    used = count.input + count.answer
+    about = "≈" * (count.estimated or count.answer_estimated)
+    if window is None:
+        return say("context_used", used=f"{about}{used:,}")
+    return say("context_of", used=f"{about}{used:,}", whole=f"{window:,}", left=f"{about}{max(0, window - used):,}")
