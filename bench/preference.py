@@ -18,10 +18,10 @@ import numpy as np
 
 from promptlab.analysis.hearing import Hearing, weigh
 from promptlab.analysis.interval import wilson
-from promptlab.analysis.poll import votes_of
 from promptlab.analysis.preference import compare
 from promptlab.analysis.ranking import Ranking, rank
 from promptlab.analysis.rating import Soft, Verdict
+from promptlab.analysis.showing import votes_of
 from promptlab.ballot import USER, Ballot, Seen
 from promptlab.ballot import Verdict as Cast
 

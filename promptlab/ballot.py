@@ -15,6 +15,7 @@ REVEALED = "voted again after the sides were told"
 KNOWN = "an answer was seen before, with its name"
 # Flags of a judge's votes: another answer in the other order, nothing to be read, an answer that addresses it.
 TURNED, NO_VERDICT, SPEAKS = "turned", "no verdict", "an answer speaks to the judge"
+_OF_THE_VOTE = frozenset((REVEALED, KNOWN, TURNED, NO_VERDICT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,16 @@ class Ballot:
     words: tuple[tuple[int, int], ...] = ()
     soft: float | None = None
     id: int | None = None
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The flags that tell of something in the answers, and not of the vote."""
+        return tuple(flag for flag in self.flags if flag not in _OF_THE_VOTE)
+
+    @property
+    def compares(self) -> bool:
+        """Whether several stood there. A ballot on one alone marks it as the best, and is no vote."""
+        return len(self.seen) > 1
 
     @property
     def counts(self) -> bool:

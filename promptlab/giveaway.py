@@ -58,7 +58,10 @@ def flags_of(answers: Sequence[str], targets: Iterable[str], prompt: str) -> tup
 
 def names_of(target: str) -> set[str]:
     """The words of a target that are a model's name: `ollama/qwen3:4b` has `qwen3` and `qwen`."""
-    model = target.partition("/")[2] or target.partition(":")[2] or ("smollm" if target == "local" else "")
+    if target.startswith("local:"):
+        model = re.split(r"[/\\]", target)[-1].removeprefix("local:")  # of a file's folders nothing
+    else:
+        model = target.partition("/")[2] or ("smollm" if target == "local" else "")
     found = set()
     for word in re.split(r"[^0-9A-Za-z]+", model.removesuffix(".gguf").casefold()):
         letters = word.rstrip("0123456789")

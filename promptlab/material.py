@@ -8,11 +8,43 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LETTER = re.compile(r"[A-Za-z]+")
-# The marks by which servers tell turns apart: some read them in a text, too, and an answer could open a turn with one.
-_TURN = re.compile(r"<[|｜]([^<>|｜\n]{1,60})[|｜]>|<(/?(?:start|end)_of_turn|/?s)>|\[(/?INST)\]|<<(/?SYS)>>")
+# Tags and fences like ours, in any brackets; and the marks by which servers tell turns apart, which some read in a
+# text, too.
+_TAG = re.compile(
+    r"[<＜‹〈⟨]\s*([/／]?)\s*((?:task|answer|回答|任务)[^<>＜＞‹›〈〉⟨⟩\n]{0,80})[>＞›〉⟩]", re.IGNORECASE
+)
+_FENCE = re.compile(
+    r"[\[［【]{2}\s*([0-9a-f]{4,16}\s{1,4}(?:begin|end)\b[^\[\]］】\n]{0,80})[\]］】]{2}", re.IGNORECASE
+)
+_TURN = re.compile(
+    r"<[|｜]\s*([^<>|｜\n]{1,60}?)\s*[|｜]>|<(/?(?:start|end)_of_turn|/?s)>|\[(/?INST|/?SYS)\]|<<(/?SYS)>>"
+)
+# Invisible: Unicode's tag letters, marks that turn the direction, the zero-width space and its kin (not the joiners,
+# which scripts and emoji need), controls.
+UNSEEN = re.compile(
+    "[\U000e0000-\U000e007f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u200b\u200e\u200f\ufeff"
+    "\x00-\x08\x0b-\x1f\x7f]"
+)  # fmt: skip
+
+
+class Cleaned(NamedTuple):
+    """A text as it may stand between delimiters, and whether something had to be taken out for that."""
+
+    text: str
+    changed: bool
+
+
+def cleaned(text: str) -> Cleaned:
+    """A text without look-alikes of the delimiters, without marks of a chat's turns, and without what nobody sees."""
+    found = UNSEEN.sub("", text)
+    found = _TAG.sub(lambda tag: f"[{tag[1]}{tag[2].strip()}]", found)
+    found = _FENCE.sub(lambda tag: f"[{tag[1]}]", found)
+    found = _TURN.sub(lambda mark: f"({next(filter(None, mark.groups()))})", found)
+    return Cleaned(found, found != text)
 
 
 def new_mark(texts: Iterable[str], draw: Callable[[], str] = lambda: secrets.token_hex(4)) -> str:
@@ -24,10 +56,13 @@ def new_mark(texts: Iterable[str], draw: Callable[[], str] = lambda: secrets.tok
 
 
 def enclosed(text: str, mark: str, name: str) -> str:
-    """A text between two lines that bear the mark; `name` says what it is, in words of ours. Marks of turns in it are
-    spelt so that no server takes them for one."""
-    told = _TURN.sub(lambda found: f"‹{next(filter(None, found.groups()), '')}›", text.strip())
-    return f"[[{mark} begin: {name}]]\n{told}\n[[{mark} end: {name}]]"
+    """A text between two lines that bear the mark; `name` says what it is, in words of ours."""
+    return f"[[{mark} begin: {name}]]\n{cleaned(text).text.strip()}\n[[{mark} end: {name}]]"
+
+
+def unenclosed(text: str, mark: str) -> str:
+    """What a model wrote, without the lines of the enclosure where it repeats them though it was told not to."""
+    return re.sub(rf"^[ \t]*\[\[{re.escape(mark)} (?:begin|end):[^\n]*\n?", "", text, flags=re.MULTILINE)
 
 
 def guard(mark: str, *, chinese: bool = False) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from promptlab.material import enclosed, guard, is_chinese, new_mark
+from promptlab.material import enclosed, guard, is_chinese, new_mark, unenclosed
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MOST = len(LETTERS)
@@ -152,6 +152,7 @@ _TAKEN = re.compile(r"^\W{0,8}(?:answer|答案)?\s*[*`\"(]*([A-Z])[*`\")]*\s*[:�
 def read_fused(text: str, mark: str, count: int) -> tuple[str, dict[int, str]]:
     """The answer, and what each answer contributed by its place (0 is the letter A), as the writer says; nothing where
     it says nothing."""
+    text = unenclosed(text, mark)
     found = None
     for found in re.finditer(rf"^\W*(?:contributions?|贡献)\W*(?:{re.escape(mark)})?\W*$", text, re.I | re.M):
         if mark in found[0]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from promptlab.material import UNSEEN, cleaned
 from promptlab.params import Value
 
 Word = Literal["first", "second", "tie"]
@@ -20,19 +21,6 @@ _TRIES = 50  # places where its JSON may begin
 
 # What is put in -----------------------------------------------------------------------------------------------------
 
-# Tags like ours, in any brackets; and the marks by which servers tell turns apart, which some read in a text too.
-_TAG = re.compile(
-    r"[<＜‹〈⟨]\s*([/／]?)\s*((?:task|answer|回答|任务)[^<>＜＞‹›〈〉⟨⟩\n]{0,80})[>＞›〉⟩]", re.IGNORECASE
-)
-_TURN = re.compile(
-    r"<[|｜]\s*([^<>|｜\n]{1,60}?)\s*[|｜]>|<(/?(?:start|end)_of_turn|/?s)>|\[(/?INST|/?SYS)\]|<<(/?SYS)>>"
-)
-# Invisible: Unicode's tag letters, marks that turn the direction, the zero-width space and its kin (not the joiners,
-# which scripts and emoji need), controls.
-_UNSEEN = re.compile(
-    "[\U000e0000-\U000e007f\u202a-\u202e\u2060-\u2064\u2066-\u2069\u200b\u200e\u200f\ufeff"
-    "\x00-\x08\x0b-\x1f\x7f]"
-)  # fmt: skip
 _ATTEMPT = re.compile(
     r"\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instructions?|above|previous|prior|criteria|rules|other answer)\b"
     r"|\b(?:as|you are|dear|attention|note to|message (?:to|for)|hey|hello)\b[ ,:]{0,3}(?:the |an? |all )?"
@@ -50,24 +38,9 @@ _ATTEMPT = re.compile(
 )  # fmt: skip
 
 
-class Cleaned(NamedTuple):
-    """A text as it may stand between delimiters, and whether something had to be taken out for that."""
-
-    text: str
-    changed: bool
-
-
-def cleaned(text: str) -> Cleaned:
-    """A text without look-alikes of the delimiters, without marks of a chat's turns, and without what nobody sees."""
-    found = _UNSEEN.sub("", text)
-    found = _TAG.sub(lambda tag: f"[{tag[1]}{tag[2].strip()}]", found)
-    found = _TURN.sub(lambda mark: f"({next(filter(None, mark.groups()))})", found)
-    return Cleaned(found, found != text)
-
-
 def speaks_to_judge(text: str) -> bool:
     """Whether an answer looks as if it told a judge what to say. A sign and no proof: nothing is left out for it."""
-    return _ATTEMPT.search(_UNSEEN.sub("", text)[:_LONGEST]) is not None
+    return _ATTEMPT.search(UNSEEN.sub("", text)) is not None
 
 
 def material(task: str, answers: Sequence[str], nonce: str, *, language: str = "en", schema: Value = None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.analysis.poll import votes_of
+from promptlab.analysis.showing import votes_of
 from promptlab.ballot import Ballot, Grade, Seen
 from promptlab.errors import StoreError
 from promptlab.plan import Cell, Plan
@@ -47,6 +47,13 @@ def test_an_undone_vote_is_gone_and_one_put_aside_stays(store: Store) -> None:
     assert store.votes()[0].counts
     with pytest.raises(StoreError, match="no vote 99"):
         store.put_aside(99)
+
+
+def test_a_vote_with_a_number_takes_the_place_of_the_one_that_had_it(store: Store) -> None:
+    first, second = store.cast(ballot("a", "b")), store.cast(ballot("b", "a"))
+    changed = replace(store.votes()[0], note="好")
+    assert store.cast(changed) == first
+    assert [(one.id, one.note) for one in store.votes()] == [(first, "好"), (second, "")]
 
 
 def test_grades_come_back(store: Store) -> None:

@@ -11,11 +11,12 @@ from itertools import pairwise
 import pytest
 
 from promptlab.arm import arm_of
+from promptlab.ballot import KNOWN, REVEALED
 from promptlab.errors import UsageError
 from promptlab.giveaway import Flag, flags_of, names_of
 from promptlab.plan import Cell, Plan
 from promptlab.request import Message, Request
-from promptlab.tui.contest import REVEALED, Contest, Said, again, matches_of
+from promptlab.tui.contest import Contest, Said, again, matches_of
 from promptlab.tui.seats import BlindSay, told_so_far
 from promptlab.tui.text.blind import EN, ZH
 
@@ -138,6 +139,19 @@ def test_undo_goes_back_and_says_that_the_next_vote_is_not_blind() -> None:
     assert of.at == 0 and not of.votes
 
 
+def test_an_answer_whose_name_was_told_in_another_match_is_not_blind_any_more() -> None:
+    of = contest(plan(("a/x", "b/y", "c/z"), rows=1, repeats=2))
+    flags = []
+    for _ in of.matches:
+        vote(of, 0)
+        flags.append(of.votes[-1].flags)
+        of.go_on()
+    assert flags == [(), (), *[(KNOWN,)] * 4], "each of two repeats has one match of answers that nobody knows"
+    later = Contest(of.plan, 7, of.matches[2:], of.votes[:2])
+    vote(later, 0)
+    assert later.votes[0].flags == (KNOWN,), "what an earlier session told is known too"
+
+
 def test_an_answer_that_a_later_match_needs_is_not_stopped() -> None:
     of = contest(plan(("a/x", "b/y", "c/z"), rows=1))
     first, second, third = (match.seats for match in of.matches)
@@ -153,7 +167,7 @@ def test_an_answer_that_a_later_match_needs_is_not_stopped() -> None:
 
 
 def bar(of: Contest, names: bool = True, language: str = "en") -> str:
-    fields = told_so_far(of.standing(), BlindSay(language), (lambda arm: arm) if names else None)
+    fields = told_so_far(of.so_far(), BlindSay(language), (lambda arm: arm) if names else None)
     return " · ".join(field.text for field in fields)
 
 
@@ -191,7 +205,7 @@ def test_earlier_votes_of_the_run_count_along() -> None:
     first = contest(of)
     vote(first, 0)
     second = Contest(of, 7, [match for match in first.matches if match != first.match], first.votes)
-    assert second.standing().votes == 1
+    assert second.so_far().votes == 1
 
 
 def test_both_languages_have_every_text() -> None:
@@ -221,6 +235,7 @@ def test_names_vendors_and_tags_are_flagged_where_they_stand() -> None:
 def test_a_name_of_the_compared_ones_is_known_by_the_target() -> None:
     assert names_of("openrouter/acme/zorblax-7b-instruct") >= {"zorblax"}
     assert words("Zorblax says", "", targets=["x/zorblax-7b"]) == [Flag(0, "model", "Zorblax")]
+    assert names_of("local:/home/tom/Zorblax-7b.gguf") == {"zorblax"}, "its folders name nobody"
     assert "instruct" not in names_of("x/zorblax-7b-instruct") and "mini" not in names_of("openai/gpt-5-mini")
 
 

@@ -16,8 +16,8 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from promptlab.ballot import Ballot
-from promptlab.cli.blind import Live, Past, Rules, live, past
+from promptlab.ballot import KNOWN, REVEALED, Ballot
+from promptlab.cli.blind import Live, Past, Rules, drawn, live, past
 from promptlab.cli.ready import Way
 from promptlab.cli.sweeping import make_sweep_plan
 from promptlab.config import Places, settings
@@ -27,7 +27,6 @@ from promptlab.store import Store
 from promptlab.sweep import Axis, Sweep
 from promptlab.tui.blind import BlindScreen
 from promptlab.tui.blind_app import BlindApp
-from promptlab.tui.contest import REVEALED
 from promptlab.tui.seats import BlindSay
 from tests.command import PATIENCE
 from tests.replay import JSON, Replay
@@ -107,7 +106,8 @@ def begun(home: Path, sweep: Sweep, rules: Rules | None = None, seed: int = 1, *
     (home / "config.yaml").write_text("\n".join(["endpoints:", *lines]), "utf-8")
     known = settings(places(home))
     plan = make_sweep_plan(sweep, places(home), known, scored=False)
-    return live(plan, Way(), Limits(attempts=1), places(home), known, rules or Rules(), random.Random(seed))
+    matches = drawn(plan, rules or Rules(), random.Random(seed))
+    return live(plan, matches, Way(), Limits(attempts=1), places(home), known)
 
 
 def two(prompt: str = "Of the weather", repeats: int = 1) -> Sweep:
@@ -202,6 +202,27 @@ def test_an_early_vote_cancels_what_still_streams_of_the_pair(tmp_path: Path) ->
     store = Store(places(tmp_path).database)
     assert sorted(said.state for _, said in store.samples(1)) == ["cancelled", "done"]
     store.close()
+
+
+def test_what_a_vote_cut_off_stays_cut_off_after_an_undo(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            Replay(BEGUN, hold=True) as one,
+            Replay(RAIN) as other,
+            held(begun(tmp_path, two(), one=one, two=other)) as screen,
+        ):
+            await screen.shows("First words", "Rain comes down", "writing …", "complete")
+            await screen.until(lambda: screen.blind._readable is not None)
+            await screen.press("t")
+            await screen.shows("cancelled")
+            await screen.press("u")
+            await screen.shows("stopped")
+            await screen.until(lambda: screen.blind._readable is not None)
+            await screen.press("left")
+            (ballot,) = screen.votes()
+            assert {seen.arm: seen.stopped for seen in ballot.seen} == {"one/zorblax": True, "two/quuxify": False}
+
+    asyncio.run(main())
 
 
 def test_no_vote_before_there_is_something_to_judge(tmp_path: Path) -> None:
@@ -354,6 +375,22 @@ def test_four_side_by_side_and_many_arms(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_an_answer_that_stood_in_an_earlier_comparison_is_told_to_be_known(tmp_path: Path) -> None:
+    sweep = Sweep(prompt="Of the weather", targets=("one/zorblax",), axes=(Axis("temperature", (0, 0.4, 0.8)),))
+
+    async def main() -> None:
+        async with Replay(SNOW) as one, held(begun(tmp_path, sweep, one=one)) as screen:
+            for number in (1, 2):
+                await screen.shows(f"comparison {number} of 3")
+                await screen.until(lambda: screen.blind._readable is not None)
+                await screen.press("right")
+                assert ("in an earlier comparison" in screen.told) == (number == 2)
+                await screen.press("space")
+            assert [ballot.flags for ballot in screen.votes()] == [(), (KNOWN,)]
+
+    asyncio.run(main())
+
+
 def test_a_run_of_the_past_is_compared_once(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
@@ -424,7 +461,7 @@ def test_a_vote_that_cannot_be_kept_is_said_and_can_be_cast_again(tmp_path: Path
     from promptlab.errors import StoreError
 
     async def main() -> None:
-        async with Replay(SNOW) as one, Replay(RAIN) as other:
+        async with Replay(BEGUN, hold=True) as one, Replay(RAIN) as other:
             booth = begun(tmp_path, two(), one=one, two=other)
             keep, full = booth.cast, [True]
 
@@ -435,13 +472,15 @@ def test_a_vote_that_cannot_be_kept_is_said_and_can_be_cast_again(tmp_path: Path
 
             booth.cast = cast  # type: ignore[method-assign]
             async with held(booth) as screen:
-                await screen.shows("Snow falls 雪", "Rain comes down")
+                await screen.shows("First words", "Rain comes down", "complete")
                 await screen.until(lambda: screen.blind._readable is not None)
                 await screen.press("left")
                 assert screen.told == "✗ the disk is full → free some space" and "zorblax" not in screen.text
+                assert not one.disconnected.is_set() and "writing …" in screen.text, "no vote stops nothing"
                 full[0] = False
                 await screen.press("left")
                 assert len(screen.votes()) == 1
+                await asyncio.wait_for(one.disconnected.wait(), PATIENCE)
 
     asyncio.run(main())
 

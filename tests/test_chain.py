@@ -136,7 +136,7 @@ def test_what_others_wrote_is_marked_off_with_a_new_mark_each_time(lab: Lab, mod
     assert [name for each in marks for _, name in each] == ["restate", "solve"]
     assert marks[0][0][0] not in bait and marks[0][0][0] != marks[1][0][0]
     inside = second.split(f"[[{marks[0][0][0]} begin: what step restate answered]]\n")[1]
-    assert inside.split(f"[[{marks[0][0][0]} end")[0].strip() == bait
+    assert inside.split(f"[[{marks[0][0][0]} end")[0].strip() == bait.replace("[[", "[").replace("]]", "]")
 
 
 def test_it_is_one_run_with_a_pane_a_step_and_its_thinking_kept(lab: Lab, model: Start) -> None:
@@ -242,3 +242,22 @@ def test_a_step_that_was_cut_is_told(lab: Lab, model: Start) -> None:
     server.reason = "length"
     done = lab("chain", "hybrid", "q", "-m", "m", "--base-url", f"{server.url}/v1")
     assert len(server.bodies) == 3 and "the step restate was cut before its end" in done.err
+
+
+def test_a_last_step_that_was_cut_has_nothing_after_it(lab: Lab, model: Start) -> None:
+    (lab.home / "c.yaml").write_text("steps: [{name: one}, {name: two}]")
+    server = model(lambda body: "half")
+    server.reason = "length"
+    done = lab("chain", "c.yaml", "q", "-m", "m", "--base-url", f"{server.url}/v1")
+    assert "step one was cut" in done.err and "step two was cut" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("why is snow white?",), "comes before the question"), (("hybrid", "q", "-m", "solve="), "names no target"),
+     (("c.yaml", "q"), "c, step one: no profile 'nothing'")],
+)  # fmt: skip
+def test_a_slip_is_told_where_it_was_made(lab: Lab, arguments: tuple[str, ...], said: str) -> None:
+    (lab.home / "c.yaml").write_text("steps: [{name: one, profile: nothing}]")
+    done = lab("chain", *arguments)
+    assert done.code == 2 and said in done.err

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from promptlab.material import cleaned
 from promptlab.verdict import (
     HIGHEST,
-    cleaned,
     criteria_of,
     marks,
     material,

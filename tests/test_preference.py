@@ -11,23 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from promptlab.analysis.exact import anytime, evidence, flip_test, sign_test, votes_left
 from promptlab.analysis.interval import wilson
 from promptlab.analysis.preference import (
     Outcome,
     Pair,
     Vote,
-    anytime,
     anytime_sentence,
     compare,
-    evidence,
-    flip_test,
     length_sentence,
     p_value,
     pairs,
     picked,
     sentence,
-    sign_test,
-    votes_left,
 )
 
 

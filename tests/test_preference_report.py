@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from promptlab.ballot import Ballot
+from promptlab.cli.export import export
 from promptlab.cli.rank import Ranking, rank
 from promptlab.render.preference_report import Case, policy, report
+from promptlab.render.report import hashed
 from tests.polling import HIGH, LOW, OTHER, ballot, kept, score
 from tests.test_report import CHROMIUM, EVIL, Seen, browser
 
@@ -121,6 +124,27 @@ def test_the_report_of_a_history_has_its_answers(tmp_path: Path, monkeypatch: py
     said = (tmp_path / "v.html").read_text("utf-8")
     assert "answer 0" in said and "写第0首" in said and "hm &lt;b&gt;" in said and "<td>0.2</td>" not in said
     assert "m-2026" in said and Seen(said).open == []
+
+
+def test_the_page_of_a_run_that_has_votes_shows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path))
+    evil = [replace(vote, voter=EVIL[0], criteria=EVIL[2]) for vote in score(LOW, HIGH, 2, 8)]
+    kept(tmp_path, [*VOTES[:22], *evil]).close()
+    assert export(1, "html", tmp_path / "run.html") == 0
+    said = (tmp_path / "run.html").read_text("utf-8")
+    assert "answer 63" in said and "What the votes say" in said and Seen(said).open == []
+    assert f"{LOW} is preferred 14\u00a0:\u00a05 with 3 ties" in said and "Judges beside the person" in said
+    assert [tag for tag, _ in Seen(said).elements].count("script") == 1, "the page's own"
+    (style,) = re.findall(r"<style>(.*?)</style>", said, re.DOTALL)
+    assert hashed(style) in said, "the content policy lets it in"
+
+
+def test_the_page_of_a_run_without_votes_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTLAB_HOME", str(tmp_path))
+    kept(tmp_path, []).close()
+    assert export(1, "html", tmp_path / "run.html") == 0
+    said = (tmp_path / "run.html").read_text("utf-8")
+    assert "votes" not in said and "details.vote" not in said
 
 
 @browser

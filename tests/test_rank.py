@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.analysis.contest import contest
+from promptlab.analysis.showing import showing
 from promptlab.cli.export import export
 from promptlab.errors import UsageError
 from promptlab.render.preference import cast, text, whisker
 from promptlab.render.preference_record import markdown, record
 from promptlab.render.wrap import width
 from tests.command import Lab
-from tests.polling import HIGH, LOW, OTHER, ballot, kept, score
+from tests.polling import HIGH, LOW, OTHER, ballot, kept, score, seen
 
 VOTES = score(LOW, HIGH, 14, 5, 3)
 
@@ -62,7 +62,7 @@ def test_voters_stand_apart_and_together_it_is_said() -> None:
     said = plain(votes)
     assert "your votes" in said and 'votes of openai/gpt-4.1 by "vivid"' in said
     assert "14 : 5" in said and "9 : 3" in said and "17 : 14" not in said
-    assert 'openai/gpt-4.1 by "vivid" agrees with you on' in said and "Cohen's kappa" in said
+    assert 'openai/gpt-4.1 by "vivid" and you: the same on' in said and "Cohen's kappa" in said
     mixed = plain(votes, together=True)
     assert "2 voters as if they were one" in mixed and "17 : 14" in mixed and "kappa" not in mixed
 
@@ -98,7 +98,7 @@ def test_an_exact_test_that_says_more_than_the_ranking_is_not_kept_back() -> Non
 
 
 def test_a_whisker_shows_where_nought_is() -> None:
-    one = contest(score(LOW, HIGH, 14, 5)).ladders[0].ranking.standings[0].strength
+    one = showing(score(LOW, HIGH, 14, 5)).ladders[0].ranking.standings[0].strength
     drawn = whisker(one, -2, 2, 21)
     assert drawn[10] in "┊┼├" and len(drawn) == 21 and drawn.count("●") == 1
     assert whisker(one, 0, 0, 21) == "" and whisker(one, -2, 2, 3) == ""
@@ -108,7 +108,7 @@ def test_flags_of_a_judge_are_told_as_such() -> None:
     votes = [replace(vote, flags=("an answer speaks to the judge",)) for vote in score(LOW, HIGH, 2, 0, voter="judge")]
     said = plain([*votes, ballot(LOW, HIGH, "skip", voter="judge")])
     assert "2 votes are flagged" in said and "given an arm away" not in said and "1 without a verdict" in said
-    assert cast(contest(votes)).startswith("2 votes on 2 prompts")
+    assert cast(showing(votes)).startswith("2 votes on 2 prompts")
 
 
 # JSON and Markdown ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_flags_of_a_judge_are_told_as_such() -> None:
 
 def test_the_record_holds_all_that_the_text_tells() -> None:
     found = record(score(LOW, HIGH, 14, 5, 3) + score(LOW, OTHER, 3, 1))
-    (one,) = found["contests"]
+    (one,) = found["showings"]
     pair = next(each for each in one["pairs"] if {each["a"], each["b"]} == {LOW, HIGH})
     assert (pair["wins"], pair["losses"], pair["ties"], pair["tests"], pair["correction"]) == (14, 5, 3, 2, "holm")
     assert pair["p"] == pytest.approx(0.0636, abs=1e-4) and pair["p_adjusted"] >= pair["p"]
@@ -144,7 +144,7 @@ def test_the_command_tells_writes_and_refuses(lab: Lab) -> None:
         ["rank", "7"],
     )  # fmt: skip
     assert said.code == 0 and "14 : 5" in said.out and "votes of judge" in said.out and "\x1b" not in said.out
-    assert [each["voters"] for each in one.json["contests"]] == [["you"], ["judge"]]
+    assert [each["voters"] for each in one.json["showings"]] == [["you"], ["judge"]]
     assert "14 : 5" in mine.out and "judge" not in mine.out
     assert listed.out.splitlines()[0].split() == f"1 2026-11-22 10:00 · {LOW} over {HIGH} · run 1".split()
     assert html.code == 0 and (lab.home / "out.html").read_text("utf-8").startswith("<!doctype html>")
@@ -157,18 +157,27 @@ def test_the_command_tells_writes_and_refuses(lab: Lab) -> None:
 def test_a_vote_is_set_aside_and_counts_again(lab: Lab) -> None:
     kept(lab.home, [ballot(LOW, HIGH, 0), ballot(LOW, HIGH, 1, "q")]).close()
     without = lab("rank", "--aside", "2", "--format", "json")
-    assert "vote 2 counts no more" in without.err and without.json["contests"][0]["votes"] == 1
+    assert "vote 2 counts no more" in without.err and without.json["showings"][0]["votes"] == 1
     assert "set aside" in lab("rank", "--votes").out
-    assert lab("rank", "--count", "2", "--format", "json").json["contests"][0]["votes"] == 2
+    assert lab("rank", "--count", "2", "--format", "json").json["showings"][0]["votes"] == 2
     assert lab("rank", "--aside", "9").code == 1
     assert lab("rank", "--aside", "1", "--count", "1").code == 2
+
+
+def test_an_answer_that_is_marked_as_the_best_is_no_vote(lab: Lab) -> None:
+    mark = replace(ballot(LOW, HIGH), seen=(seen(0, LOW),), aside=True)
+    kept(lab.home, [mark]).close()
+    assert "there are no votes" in lab("rank").err
+    kept(lab.home, [ballot(LOW, HIGH)]).close()
+    told = lab("rank").out
+    assert "1 vote on 1 prompt" in told and "set aside" not in told
 
 
 def test_without_votes_it_says_what_to_do(lab: Lab) -> None:
     kept(lab.home, []).close()
     none, empty = lab.each(["rank"], ["rank", "1", "--format", "json"])
     assert none.code == 1 and "promptlab compare" in none.err and none.out == ""
-    assert empty.code == 1 and empty.json == {"contests": [], "agreement": []}
+    assert empty.code == 1 and empty.json == {"showings": [], "agreement": []}
 
 
 def test_it_fits_a_terminal(lab: Lab) -> None:

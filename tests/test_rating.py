@@ -114,6 +114,16 @@ def test_a_soft_bias_shows_in_its_interval_and_none_does_not() -> None:
     assert softness([]) == (0, None, None)
 
 
+def test_a_lean_that_differs_by_prompt_is_no_bias_of_the_judge() -> None:
+    """Ten pairs on each of four prompts, which lean here and there: as 40 independent pairs they would be a bias."""
+    leans = [middle + wobble / 50 for middle in (1.5, 1.2, -0.4, -0.3) for wobble in range(10)]
+    verdicts = [Soft(0.0, lean) for lean in leans]
+    alone, together = softness(verdicts).bias, softness(verdicts, [place // 10 for place in range(40)]).bias
+    assert alone is not None and together is not None and alone.low is not None and together.low is not None
+    assert alone.low > 0 > together.low and alone.value == pytest.approx(together.value)
+    assert softness(verdicts, ["one"] * 40).bias == alone, "of one prompt alone it tells of that one"
+
+
 def ln(*pairs: tuple[str, float]) -> list[tuple[str, float]]:
     return [(text, math.log(share)) for text, share in pairs]
 

@@ -43,8 +43,9 @@ from promptlab.transcript import Transcript
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.board import Board
+from promptlab.tui.choice import Choice
 from promptlab.tui.composer import Words
-from promptlab.tui.lab import Advice, Choice, Preview, Turns
+from promptlab.tui.lab import Advice, Preview, Turns
 from promptlab.tui.outlook import Outlook
 from promptlab.tui.picker import Compared, Help, Picker
 from promptlab.tui.text import Say
@@ -526,9 +527,6 @@ class Shelf:
     def mark_best(self, run: Run, cell: Cell, answer: str) -> bool:
         return True
 
-    def choices(self, letters: str) -> list[Choice]:
-        return [choice for choice in self.models.choices() if letters in choice.target]
-
     def outlook(self, words: str) -> Outlook:
         return Outlook()
 
@@ -568,8 +566,7 @@ def test_keys_and_enter_are_as_the_user_has_set_them_and_a_theme_is_kept() -> No
             notice = str(app.lab_screen.query_one("#notice", Static).content)
             assert notice == "nothing to send: write a prompt" and app.lab_screen.editor.text == ""
             app.theme = "dracula"
-            await pilot.pause()
-            assert shelf.theme == "dracula"
+            await Screen(app, pilot).until(lambda: shelf.theme == "dracula", "keeping the theme")
 
     asyncio.run(main())
 

@@ -118,7 +118,7 @@ def test_keys_are_answered_while_it_looks_and_only_the_last_words_are_told() -> 
             await screen.until(lambda: lab.asked)
             await pilot.press(*"typed on")
             assert screen.editor.text == "typed on" and ahead(screen).told == ""
-            await screen.until(lambda: ahead(screen)._wait is None)
+            await screen.until(lambda: not ahead(screen)._glance.waits)
             assert lab.asked == [("-m a", "")]  # one look at a time
             lab.free.set()
             await screen.until(lambda: ahead(screen).told.startswith("-m a typed on"))

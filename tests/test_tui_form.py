@@ -25,7 +25,7 @@ from promptlab.request import Verdict
 from promptlab.tui import wording
 from promptlab.tui.app import LabApp
 from promptlab.tui.composer import Words
-from promptlab.tui.form import Entry, Form, Lines, Row
+from promptlab.tui.form import Ending, Entry, Form, Lines, Row
 from promptlab.tui.lab import Foreseen
 from promptlab.tui.outlook import Blank, Outlook, described, explained, fates, line
 from promptlab.tui.text import Say
@@ -150,7 +150,7 @@ def test_the_switches_and_short_names_are_those_of_the_command_line() -> None:
 
 def test_every_parameter_has_its_fate_at_every_target_asked_or_not(tmp_path: Path) -> None:
     found = outlook("sweep -m openai/o3 -m local --axis temperature=0.2,1.3 -n 4 --effort low", places(tmp_path))
-    assert found.problem is None and found.panes == 4
+    assert found.problem is None and found.panes == 12  # as the sweep has them: o3 has one temperature
     for name in PARAMETERS:
         targets = [target for several, _ in fates(found, name, SAY) for target in several]
         assert sorted(targets) == ["local", "o3"], name
@@ -307,6 +307,29 @@ def test_the_variables_of_the_profile_are_fields_and_go_out(tmp_path: Path) -> N
     asyncio.run(main())
 
 
+def test_what_a_profile_says_of_a_variable_is_no_markup(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    text = POEM.replace("{help: what about}", '{help: "[/oops] [@click=app.quit]what[/]"}')
+    (tmp_path / "profiles" / "poem.yaml").write_text(text, "utf-8")
+
+    async def main() -> None:
+        async with lab_at(tmp_path, "-m openai/gpt-4o -p poem", (120, 40)) as screen:
+            await opened(screen)
+            await screen.until(lambda: len(form(screen).query(".variable")) == 4)
+            await into(screen, "topic")
+            await screen.pilot.pause()
+            strips = form(screen)._compositor.render_strips()
+            assert "[/oops] [@click=app.quit]what[/]" in "".join(one.text for strip in strips for one in strip)
+
+    asyncio.run(main())
+
+
+def test_no_control_is_suggested() -> None:
+    ending = Ending(["sad", "mad\x1b]52;c;ZQ==\x07", "merry\u202e", "冷静"])
+    found = [asyncio.run(ending.get_suggestion(typed)) for typed in ("s", "x,s", "m", "冷", "")]
+    assert found == ["sad", "x,sad", None, "冷静", None]
+
+
 def test_the_axis_of_a_sweep_is_edited_where_it_stands(tmp_path: Path) -> None:
     async def main() -> None:
         async with lab_at(tmp_path, "sweep -m openai/gpt-4o --axis temperature=0,1 -n 3", (100, 30)) as screen:
@@ -321,7 +344,7 @@ def test_the_axis_of_a_sweep_is_edited_where_it_stands(tmp_path: Path) -> None:
 def test_words_that_cannot_be_read_are_not_touched(tmp_path: Path) -> None:
     async def main() -> None:
         async with lab_at(tmp_path, "-m 'openai/o3") as screen:
-            for key in ("ctrl+o", "f3"):
+            for key in ("ctrl+o", "f3", "ctrl+l"):
                 await screen.press(key)
                 assert screen.app.screen is screen.app.lab_screen and "quote" in screen.notice
                 assert screen.app.lab_screen.words == "-m 'openai/o3"
@@ -372,7 +395,7 @@ def test_keys_are_answered_while_it_looks_and_only_the_last_words_are_told() -> 
             await screen.until(lambda: lab.asked)
             await screen.press(*"0.25")
             assert app.lab_screen.words == "-m a -t 0.25" and told(screen, "for") == ""
-            await screen.until(lambda: form(screen)._wait is None)
+            await screen.until(lambda: not form(screen)._glance.waits)
             assert lab.asked == ["-m a"]  # one look at a time
             lab.free.set()
             await screen.until(lambda: "-t 0.25" in told(screen, "for"))

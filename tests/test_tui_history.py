@@ -65,7 +65,7 @@ def test_what_is_known_of_a_run() -> None:
     one = summary(axes=(("temperature", 3),), repeats=5, profile="poet", states=("done", "done", "failed"))
     told = dict(about(one, Say("zh"), "…大雪…"))
     assert told["参数轴"] == "temperature (3) × 5" and told["找到"] == "…大雪…" and told["档案"] == "poet"
-    assert told["状态"] == "完成: 2 完成, 1 失败"
+    assert told["状态"] == "完成: 2 完成，1 失败"
     hostile = about(summary(prompt="a\x1b]0;x\x07b\n[red]c"), Say())
     assert "\x1b" not in str(hostile) and hostile[-1][1].endswith("\n[red]c")
 

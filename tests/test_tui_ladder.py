@@ -23,12 +23,12 @@ from promptlab.request import Message, Request
 from promptlab.store import Store
 from promptlab.sweep import Sweep
 from promptlab.transcript import Transcript
-from promptlab.tui import gauge, preview
+from promptlab.tui import gauge
 from promptlab.tui.board import Board, board_of
 from promptlab.tui.canvas import Canvas
-from promptlab.tui.measured import EVERY, Measured
+from promptlab.tui.gauge import EVERY, Measured
 from promptlab.tui.pane import Pane
-from promptlab.tui.rung import sides
+from promptlab.tui.rung import flat, sample, sides
 from promptlab.tui.sleeper import Sleeper
 from promptlab.tui.text import Say
 from tests.command import PATIENCE
@@ -329,14 +329,14 @@ def test_previews_show_the_end_of_what_comes_and_the_beginning_of_what_is_there(
     pane = Sleeper(a_plan().cells[0], SAY, costs)
     pane.take(Stamped(0, 0.0, Started({}, {}, 1)))
     pane.take(Stamped(0, 1.0, Answer("\n\nbegins " + "雪" * 200 + " ends")))
-    ((text, style),) = preview.rows(pane, 30, 1, 2.0, SAY)
+    ((text, style),) = sample(pane, 30, 1, 2.0, SAY)
     assert text.endswith("雪 ends") and text.startswith("…") and width(text) <= 30 and style == "answer"
-    assert len(preview.rows(pane, 30, 3, 2.0, SAY)) == 3
+    assert len(sample(pane, 30, 3, 2.0, SAY)) == 3
     pane.take(Stamped(0, 2.0, DONE))
-    ((text, _),) = preview.rows(pane, 30, 1, 2.0, SAY)
+    ((text, _),) = sample(pane, 30, 1, 2.0, SAY)
     assert text.startswith("begins 雪") and text.endswith("…") and width(text) <= 30
-    assert all(width(text) <= 30 for text, _ in preview.rows(pane, 30, 4, 2.0, SAY))
-    assert preview.flat("# a\x1b]0;t\x07b\n---\n| x | y |\n|---|---|\nq") == "a␛]0;t␇b ⏎ | x | y | ⏎ q"
+    assert all(width(text) <= 30 for text, _ in sample(pane, 30, 4, 2.0, SAY))
+    assert flat("# a\x1b]0;t\x07b\n---\n| x | y |\n|---|---|\nq") == "a␛]0;t␇b ⏎ | x | y | ⏎ q"
 
 
 def test_bars_tell_the_value_and_its_interval() -> None:
@@ -522,7 +522,7 @@ def test_a_sweep_is_sent_measured_walked_and_its_best_is_kept(tmp_path: Path) ->
 
 
 def test_a_past_sweep_stands_as_its_ladder_with_its_best(tmp_path: Path) -> None:
-    from promptlab.tui.history import show
+    from promptlab.tui.history import past_board, show
 
     async def main() -> None:
         async with answers(*WORDS) as server, lab_at(tmp_path, "", (120, 40)) as screen:
@@ -533,7 +533,7 @@ def test_a_past_sweep_stands_as_its_ladder_with_its_best(tmp_path: Path) -> None
             await screen.until(lambda: not lab.runs and "4/4 done" in screen.text)
             past = await asyncio.to_thread(lab.lab.history.open, 1)
             await asyncio.to_thread(lab.lab.mark_best, past.run, past.run.plan.cells[3], "x")
-            show(lab, past)
+            show(lab, past_board(past, SAY))
             await screen.shows("history, ", "★", "distinct-2")
 
     asyncio.run(main())

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.render.wrap import width
-from promptlab.tui.difference import difference
 from promptlab.tui.fence import blocks
+from promptlab.tui.finding import difference
 from promptlab.tui.marked import LONGEST, Marked, Row
 from promptlab.tui.selection import Selection, Spot, bounds, shaded, text_of, word
 from promptlab.tui.syntax import Colours

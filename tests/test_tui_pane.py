@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
+import weakref
 from itertools import pairwise
 from pathlib import Path
 from string import Formatter
@@ -31,12 +33,12 @@ from promptlab.events import (
 )
 from promptlab.metrics import Cost
 from promptlab.params import Value
-from promptlab.plan import Cell
+from promptlab.plan import Cell, Plan, Run
 from promptlab.render.sanitise import clean
 from promptlab.render.wrap import width
 from promptlab.request import Message, Request
 from promptlab.tui import grid
-from promptlab.tui.board import Board, about
+from promptlab.tui.board import Board, Layout, about, board_of
 from promptlab.tui.pane import HEAD, Pane
 from promptlab.tui.selection import Selection
 from promptlab.tui.text import TEXTS, Say, language
@@ -386,6 +388,37 @@ def test_many_panes_stand_in_a_strip_and_the_mouse_finds_them() -> None:
     assert sum("temperature" in line[:30] for line in lines) == 8
     assert board.at(3, 4) == 1 and board.at(60, 4) == 0
     assert "▶" in lines[1] and "temperature 0.7" in lines[15]
+
+
+@pytest.mark.parametrize("layout", ["grid", "focus"])
+def test_what_is_found_in_a_pane_that_was_never_shown_is_the_line_that_is_shown_then(layout: Layout) -> None:
+    board = a_board(20, 100, 20)
+    board.layout = layout
+    board._arrange()
+    last = board.panes[-1]
+    said = "".join(f"{n} {'word ' * 14}\n\n" for n in range(30))
+    feed(last, (0.1, Started({}, {}, 1)), (0.2, Answer(f"{said}needle")))
+    (hit,) = board.find("needle")
+    board.go(hit[0])
+    last.reveal(hit[1], hit[2])
+    board.update()
+    assert hit[0] == 19 and any("needle" in line for line in screen(board))
+
+
+def test_a_board_that_is_closed_is_let_go_at_once() -> None:
+    cells = tuple(a_cell(n, temperature=n / 10) for n in range(4))
+    run = Run(1, "2026-11-22T10:00:00", Plan(cells, "hi"))
+    gc.collect()
+    gc.disable()  # as good as: the lab collects garbage seldom
+    try:
+        board = board_of(run, lambda cell, said: Cost(None, "local"), SAY, lambda: 0.0)
+        assert board.ladder is not None
+        board.update()
+        gone = weakref.ref(board)
+        del board
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_only_what_changed_is_painted() -> None:

@@ -509,6 +509,34 @@ def test_what_it_extends_is_told(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_what_it_extends_is_no_markup(tmp_path: Path) -> None:
+    kept(tmp_path, "base", 'name: base\ngoal: "Review [/oops] [@click=app.quit]all[/]."\n')
+    kept(tmp_path, "child", "extends: base\nformat: one line\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("child")
+            assert "Review [/oops] [@click=app.quit]all[/]." in screen.text
+
+    asyncio.run(main())
+
+
+def test_saved_twice_at_once_is_saved_once(tmp_path: Path) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            screen.area("context").focus()
+            await screen.press(*"more", "ctrl+s", "ctrl+s")
+            await screen.until(lambda: screen.told, "saving")
+            await screen.press("x", "ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told and not screen.desk.draft.is_changed, "saving again")
+
+    asyncio.run(main())
+    assert "context: " in (text := (tmp_path / "profiles" / "mine.yaml").read_text("utf-8")) and "morex" in text
+
+
 def test_a_projects_own_profile_is_saved_there_and_hidden_by_none(tmp_path: Path) -> None:
     shelf, project = Profiles(places(tmp_path)), tmp_path / "project" / "profiles"
     project.mkdir()

@@ -21,6 +21,7 @@ from promptlab.plan import Plan
 from promptlab.request import Message, Sealed
 from promptlab.tui.outside import carry_out, command
 from promptlab.tui.picker import Picker
+from promptlab.tui.target import Models
 from tests.command import PATIENCE, Servers
 from tests.replay import Replay
 from tests.test_openai_chat import STOP, sse, texts
@@ -43,7 +44,8 @@ async def listed(screen: Screen, count: int) -> None:
     def claim() -> bool:
         found = screen.app.screen.query(OptionList)
         options = found.first(OptionList).options if found else []
-        return isinstance(screen.app.screen, Picker) and sum(not option.disabled for option in options) == count
+        is_open = isinstance(screen.app.screen, (Picker, Models))
+        return is_open and sum(not option.disabled for option in options) == count
 
     await screen.until(claim, f"a list of {count}")
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlab.analysis.tally import Stop, Tally, Voice, is_settled, needed, tally
+from promptlab.extract.equality import available
 from promptlab.render.wrap import width
 from promptlab.store import Store
 from tests.arithmetic import Item, accuracy, answer_to, exact, items, write_items
@@ -199,7 +200,7 @@ def test_chinese_questions_and_answers(lab: Lab, model: Start) -> None:
 def test_failures_and_cut_answers_have_no_vote(lab: Lab, model: Start) -> None:
     refused = Reply(json.dumps({"error": {"message": "no such thing"}}).encode(), 400, JSON)
     done = lab("vote", "q", *at(model(in_turn("5", refused, "5", "6"))), "-n", "4", "--until", "all")
-    assert done.code == 3 and "5 wins with 2 of 3" in done.out and "1 failed or not sent" in done.out
+    assert done.code == 3 and "5 wins with 2 of 3" in done.out and "1 failed, and without a vote" in done.out
     server = model(lambda body: "5")
     server.reason = "length"
     cut = lab("vote", "q", *at(server), "-n", "3")
@@ -404,3 +405,79 @@ def test_one_target_asked_in_two_ways_has_two_voices(lab: Lab, model: Start) -> 
     assert done.code == 0, done.err
     assert "custom/m temperature 0.0: 8 ×2" in done.out or "custom/m temperature 0: 8 ×2" in done.out
     assert "weight 6 of 8" in done.out and "8 wins with 2 of 4" in done.out
+
+
+def test_words_with_numbers_in_them_are_not_equal_as_numbers(lab: Lab, model: Start) -> None:
+    """math-verify takes the first two for 5."""
+    server = model(in_turn("snow = 5", "ice = 5", "这里有 5 个苹果", "x+1", "1+x"))
+    done = lab(
+        "vote", "q", *at(server), "-n", "5", "-j", "1", "--extract", "text", "--until", "all", "--format", "json"
+    )
+    (vote,) = done.json["votes"]
+    labels = {one["answer"]: one["votes"] for one in vote["answers"]}
+    assert [votes for answer, votes in labels.items() if "5" in answer] == [1, 1, 1]
+    assert len(labels) == (4 if available() else 5)
+
+
+def test_a_winner_by_weight_is_told_by_weight_and_without_an_interval_of_heads(lab: Lab, model: Start) -> None:
+    server = model(lambda body: {"big": "7", "small": "8", "tiny": "8"}[body["model"]])
+    names = at(server, "big", "small", "tiny")
+    done = lab("vote", "q", *names, "-n", "1", "--weight", "big=3", "--until", "all")
+    assert "7 wins with 1 of 3 votes, by weight 3 of 5" in done.out and "interval" not in done.out
+    level = lab("vote", "q", *names, "-n", "1", "--weight", "big=2", "--until", "all")
+    assert "2 are level with a weight of 2 each" in level.out
+
+
+def test_nothing_kept_has_no_number_that_names_another_run(lab: Lab, model: Start) -> None:
+    server = model(lambda body: "1")
+    assert lab("vote", "first", *at(server), "-n", "1").code == 0
+    done, told = lab.each(("vote", "q", *at(server), "-n", "3", "--no-save"),
+                          ("vote", "q", *at(server), "-n", "3", "--no-save", "--format", "json"))  # fmt: skip
+    assert "run 1" not in done.out + done.err and told.json["run"]["id"] is None
+
+
+def test_a_stop_tells_what_was_not_sent_and_what_goes_on(lab: Lab, model: Start) -> None:
+    server = model(in_turn("1", "2"))
+    cap = ("-n", "9", "-j", "1", "--max-tokens-total", "6")
+    done = lab("vote", "q", *at(server), *cap)
+    assert done.code == 4 and "promptlab sweep --resume 1 goes on" in done.err
+    assert f"{9 - len(server.bodies)} stopped or not sent" in done.out
+    assert lab("sweep", "--resume", "1", "--max-tokens-total", "1000", "--no-audit", "-q").code == 0
+    again = lab("vote", "--run", "1", "--format", "json").json["votes"][0]
+    assert again["votes"] == 9 and len(server.bodies) == 9
+    unkept = lab("vote", "q", *at(server), *cap, "--no-save", "--format", "json")
+    assert "--resume" not in unkept.err and unkept.json["votes"][0]["unsent"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "nothing to vote on"), (("--run", "1", "-n", "3"), "as it is"), (("--run", "1", "-t", "0"), "as it is"),
+     (("--run", "1", "--until", "all"), "as it is"), (("--run", "1", "--check", "contains:1"), "as it is"),
+     (("--run", "1", "--best-of"), "no checks")],
+)  # fmt: skip
+def test_what_a_recount_would_ignore_is_refused(lab: Lab, model: Start, arguments: tuple[str, ...], said: str) -> None:
+    assert lab("vote", "q", *at(model(lambda body: "1")), "-n", "1", "-q").code == 0
+    done = lab("vote", *arguments)
+    assert done.code == 2 and said in done.err
+
+
+def test_the_best_is_what_is_judged_right_and_quiet_gives_it_whole(lab: Lab, model: Start) -> None:
+    server = model(in_turn("It is 7.", "Well,\nit is 5.", "It is 7."))
+    best = ("-n", "3", "-j", "1", "--best-of", "--check", "number:5")
+    done = lab("vote", "q", *at(server), *best)
+    assert "the right answer is 5: what was chosen is right" in done.out and "majority" not in done.out
+    server = model(in_turn("It is 7.", "Well,\nit is 5.", "It is 7."))
+    assert lab("vote", "q", *at(server), *best, "-q").out == "Well,\nit is 5.\n"
+
+
+def test_of_many_votes_it_is_told_what_has_none(lab: Lab, model: Start) -> None:
+    (lab.home / "d.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    refused = Reply(json.dumps({"error": {"message": "no"}}).encode(), 400, JSON)
+    server = model(in_turn("1", refused, "no number in this one", "1"))
+    done = lab("vote", "--dataset", "d.jsonl", *at(server), "-n", "2", "--extract", "number", "--until", "all")
+    assert "1 without an answer" in done.out and "1 failed, and without a vote" in done.out
+
+
+def test_one_temperature_of_0_is_one_answer_told_often(lab: Lab, model: Start) -> None:
+    done = lab("vote", "q", *at(model(lambda body: "1")), "-n", "3", "--until", "all", "-t", "0")
+    assert "at temperature 0" in done.out

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from promptlab.analysis.interval import Estimate, mean
-from promptlab.analysis.preference import Outcome, Tally, Vote, p_value, pairs
+from promptlab.analysis.preference import Outcome, Share, Vote, count, p_value, pairs
 from promptlab.analysis.ranking import rank
 from promptlab.analysis.rating import (
     Agreement,
@@ -84,18 +84,18 @@ class Reliability:
 def weigh(voter: str, hearings: Sequence[Hearing]) -> Reliability:
     """A judge by all that it heard."""
     both = [swapped(one.forward, one.backward) for one in hearings if one.forward and one.backward]
-    softs = [one.soft for one in hearings if one.soft is not None]
+    softs = [(one.soft, one.ballot.prompt) for one in hearings if one.soft is not None]
     unread = sum(one.ballot.verdict == "skip" for one in hearings)
     by_soft = sum(one.ballot.note == BY_SOFT for one in hearings)
     tallies = [longer for pair in pairs(_calls(hearings)) if (longer := _both_ways(pair.longer)) is not None]
     return Reliability(
         voter, len(hearings), unread, by_soft, turns(both) if both else None, _position(hearings),
-        softness(softs) if softs else None, _leans(hearings),
+        softness((one for one, _ in softs), [prompt for _, prompt in softs]) if softs else None, _leans(hearings),
         (sum(won for won, _ in tallies), sum(of for _, of in tallies)),
     )  # fmt: skip
 
 
-def _both_ways(tally: Tally | None) -> tuple[int, int] | None:
+def _both_ways(tally: Share | None) -> tuple[int, int] | None:
     return None if tally is None else (tally.won, tally.of)
 
 
@@ -209,17 +209,17 @@ def sentences(one: Reliability) -> Iterator[str]:
     if one.turns is not None:
         yield _turned(one.turns)
     if one.by_soft:
-        yield f"the log probabilities, and not the words, decide {_count(one.by_soft, 'vote')}"
+        yield f"the log probabilities, and not the words, decide {count(one.by_soft, 'vote')}"
     always = one.turns is not None and one.turns.turned == one.turns.n  # then the interval of Wald says nothing
     if one.position is not None and not always:
         yield f"to stand first is worth {_odds(one.position)} to it by its verdicts"
     if one.softness is not None and one.softness.bias is not None:
         share = one.softness.decided
         decided = "" if share is None else f"; the answers weigh more than the side in {share:.0%} of them"
-        said = f"by the log probabilities of {_count(one.softness.n, 'pair')}, to stand first is worth"
+        said = f"by the log probabilities of {count(one.softness.n, 'pair')}, to stand first is worth"
         yield f"{said} {_odds(one.softness.bias)}{decided}"
     for lean in one.leans:
-        yield f"with the side taken out, {lean.a} over {lean.b}: {_odds(lean.quality)} on {_count(lean.n, 'pair')}"
+        yield f"with the side taken out, {lean.a} over {lean.b}: {_odds(lean.quality)} on {count(lean.n, 'pair')}"
     won, of = one.longer
     if of:
         yield f"it took the longer answer in {won} of {of} calls"
@@ -239,15 +239,11 @@ def agreed(found: Agreement) -> str:
     """How far two voters agree, in a sentence without a full stop."""
     if not found.n:
         return "there is no pair that both voted on"
-    said = f"the same on {found.agreed} of {found.n}"
+    said = f"the same on {found.agreed} of {count(found.n, 'pair')} that both saw"
     if found.kappa is None:
-        return f"{said}; kappa can't be told, for both always said one and the same"
+        return f"{said}; beyond chance nothing can be said: both always said the same one thing"
     value, low, high = found.kappa
-    return f"{said}; kappa = {value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{said}; Cohen's kappa {value:.2f} [{low:.2f}, {high:.2f}] (1: always, 0: as chance would)"
 
 
 def _share(one: Estimate) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlab.analysis.effect import LEVEL, holm
+from promptlab.analysis.exact import flip_test
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.logistic import PRIOR, Fit, chance, logistic
-from promptlab.analysis.preference import Vote, flip_test, p_value
+from promptlab.analysis.preference import Vote, p_value
 from promptlab.errors import UsageError
 
 Floats = NDArray[np.float64]

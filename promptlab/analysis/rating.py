@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlab.analysis.exact import sign_test
 from promptlab.analysis.interval import Estimate, mean, t_quantile, wilson
-from promptlab.analysis.preference import sign_test
 
 Floats = NDArray[np.float64]
 Verdict = Literal["first", "second", "tie"]
@@ -135,11 +135,14 @@ def preferred(one: Soft, margin: float = 0.0) -> Preferred:
     return "tie" if abs(one.quality) <= margin else "a" if one.quality > 0 else "b"
 
 
-def softness(verdicts: Iterable[Soft]) -> Softness:
-    """What a judge's soft verdicts tell of it; one a pair. A bias whose interval leaves 0 out is a position bias."""
+def softness(verdicts: Iterable[Soft], prompts: Sequence[Hashable] | None = None) -> Softness:
+    """What a judge's soft verdicts tell of it; one a pair. A bias whose interval leaves 0 out is a position bias.
+
+    `prompts` are those of the pairs: what belongs to one is not independent, and the mean is that of their means."""
     found = list(verdicts)
+    rows = prompts if prompts is not None and len(set(prompts)) > 1 else None
     decided = sum(abs(one.quality) > abs(one.bias) for one in found) / len(found) if found else None
-    return Softness(len(found), mean([one.bias for one in found]), decided)
+    return Softness(len(found), mean([one.bias for one in found], rows), decided)
 
 
 # Agreement -----------------------------------------------------------------------------------------------------------

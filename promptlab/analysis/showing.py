@@ -13,7 +13,8 @@ from promptlab.analysis.interval import Estimate
 from promptlab.analysis.preference import Pair, Share, Vote, pairs, picked
 from promptlab.analysis.ranking import Graph, Ranking, connections, rank
 from promptlab.analysis.rating import Agreement, agreement
-from promptlab.ballot import TURNED, USER, Ballot
+from promptlab.analysis.unit import units
+from promptlab.ballot import KNOWN, REVEALED, TURNED, USER, Ballot
 from promptlab.errors import UsageError
 
 
@@ -31,10 +32,11 @@ class Ladder:
 class Showing:
     """What one voter said, by one set of criteria. `voters` are several only where they were asked for together.
 
-    `votes` counts those that count, of which `ties`, `bad` and `flagged` (something could have given an arm away, and
-    the vote counts all the same); `skipped` and `aside` don't count. `turned` are a judge's votes that turned with the
-    order. `lengths` is the mean length of each arm's answers, `seconds` the median time for a vote. `both` says that
-    each pair was judged in both orders, which leaves no side to one of them."""
+    `votes` counts those that count, of which `ties`, `bad`, `flagged` (something could have given an arm away, and the
+    vote counts all the same) and `unblind` (an answer's name had been told before); `skipped` and `aside` don't count.
+    `turned` are a judge's votes that turned with the order. `lengths` is the mean length of each arm's answers,
+    `seconds` the median time for a vote. `both` says that each pair was judged in both orders, which leaves no side to
+    one of them."""
 
     voters: tuple[str, ...]
     criteria: str
@@ -45,6 +47,7 @@ class Showing:
     skipped: int
     aside: int
     flagged: int
+    unblind: int
     turned: int
     both: bool
     seconds: float | None
@@ -71,6 +74,11 @@ def _known(graph: Graph, group: Sequence[str]) -> str:
         for name in pair:
             cast[name] += count
     return max(group, key=lambda name: cast[name])
+
+
+def length_of(answer: str) -> int:
+    """Words, or Chinese characters: what is neither (signs) doesn't count."""
+    return sum(unit[0].isalnum() for unit in units(answer))
 
 
 def votes_of(ballots: Iterable[Ballot]) -> list[Vote]:
@@ -117,7 +125,8 @@ def showing(ballots: Sequence[Ballot]) -> Showing:
         bad=sum(ballot.verdict == "bad" for ballot in counting),
         skipped=sum(ballot.verdict == "skip" for ballot in ballots),
         aside=sum(ballot.aside and ballot.verdict != "skip" for ballot in ballots),
-        flagged=sum(bool(set(ballot.flags) - {TURNED}) for ballot in counting),
+        flagged=sum(bool(ballot.hints) for ballot in counting),
+        unblind=sum(not {REVEALED, KNOWN}.isdisjoint(ballot.flags) for ballot in counting),
         turned=sum(TURNED in ballot.flags for ballot in counting), both=both,
         seconds=median(times) if times else None, lengths=_lengths(counting),
         pairs=tuple(map(leading, pairs(votes))), graph=graph,

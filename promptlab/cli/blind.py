@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from promptlab.ballot import USER, Ballot
 from promptlab.cli.history import endpoints_then
+from promptlab.cli.judged import run_to_judge
 from promptlab.cli.output import tick
 from promptlab.cli.ready import Ready, Way, costing, made_ready
 from promptlab.config import Places, Settings
@@ -87,15 +88,15 @@ class Past(_Votes):
 
 
 def past(places: Places, number: int | None, rules: Rules, rng: random.Random) -> Past:
-    """A run of the history (None: the last one), without what was voted on already. Raises UsageError and
-    StoreError."""
+    """A run of the history (None: the last one that is no judging), without what was voted on already. Raises
+    UsageError and StoreError."""
     store = Store(places.database)
     try:
-        found = store.run(number)
+        found = run_to_judge(store, number, "compare")
         assert found.id is not None
         run = found.id
         usable = {cell.index for cell, said in store.samples(run) if said.state in _USABLE and said.answer}
-        before = [ballot for ballot in store.votes(run, USER) if len(ballot.seen) > 1]
+        before = [ballot for ballot in store.votes(run, USER) if ballot.compares]
         known = {frozenset(seen.cell for seen in ballot.seen) for ballot in before}
         matches = matches_of(found.plan, rng, answers=rules.answers, usable=usable.__contains__, known=known)
         if not matches:
@@ -166,11 +167,15 @@ class Live(_Votes):
         super().close()
 
 
+def drawn(plan: Plan, rules: Rules, rng: random.Random) -> list[Match]:
+    """Which answers of a new run meet, and where they stand. Raises UsageError where there is nothing to compare."""
+    return matches_of(plan, rng, answers=rules.answers)[: rules.votes]
+
+
 def live(
-    plan: Plan, way: Way, limits: Limits, places: Places, settings: Settings, rules: Rules, rng: random.Random
+    plan: Plan, matches: Sequence[Match], way: Way, limits: Limits, places: Places, settings: Settings
 ) -> Live:  # fmt: skip
     """Begin a run whose answers are judged as they come. Raises UsageError and StoreError."""
-    matches = matches_of(plan, rng, answers=rules.answers)[: rules.votes]
     under = Under(plan, order_of(plan, matches), way, limits, places, settings)
     run, tell = under.begun()
     assert run.id is not None

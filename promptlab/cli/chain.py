@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,28 +15,24 @@ from promptlab import chain as chains
 from promptlab import config
 from promptlab.axis import parse_options, split_option
 from promptlab.chain import Chain, Step
-from promptlab.cli.forecast import confirmed, forecast, must_ask, price_lines
+from promptlab.cli.council import STEP, one_each
 from promptlab.cli.inputs import check_argument, file_text, objects_read, stdin_text
 from promptlab.cli.output import Output, console, notice
 from promptlab.cli.planning import Asked, Forms, Reach, check_mode, hashes, targets_of
 from promptlab.cli.ready import Way, made_ready
-from promptlab.cli.requests import print_requests
-from promptlab.cli.staging import Following, Stages, carried
-from promptlab.cli.steps import pipes, print_text, show_steps, stood_in, view_of
+from promptlab.cli.staging import Following, Stages, agreed, carried, pipes, print_text, show_steps, stood_in, view_of
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import ProfileError, UsageError, nearest
 from promptlab.material import enclosed, guard, is_chinese, new_mark
 from promptlab.params import Value
 from promptlab.places import shipped_profiles
 from promptlab.plan import Cell, Filling, Plan, Spot, Target, lay_out
 from promptlab.profile import Profile, find, listed, read
-from promptlab.profile.compose import gather, prepare, schema_for, unset
+from promptlab.profile.compose import gather, prepare, unset
 from promptlab.render.facts import CUT
 from promptlab.render.sanitise import clean_line
 from promptlab.request import Message
-
-STEP = "step"  # what tells the cells of such a run apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +80,14 @@ def chain(name: str, asked: Asked, output: Output, limits: Limits, way: Way, *, 
     places = config.places()
     settings = config.settings(places)
     _check_asked(asked)
+    if asked.prompt is None and re.search(r"\s", name) and not Path(name).exists():
+        raise UsageError("a chain's name comes before the question", f'promptlab chain hybrid "{clean_line(name)}"')
     whole = chains.load(chains.find(name, folders(places)), anywhere=asked.allow_files)
     input = _input(asked)
     work = _Work(whole, asked, input, places, settings)
     with made_ready(work.plan, way, places, settings, quiet=output.quiet) as ready:
-        ready.look_ahead(quiet=output.quiet)
-        found = forecast(replace(ready, plan=work.guessed()))
-        asks = must_ask(found, settings.confirm_above, None)
-        if not output.quiet or (asks and not yes):
-            for said in price_lines(found):
-                notice(said)
-        if way.dry_run:
-            print_requests(ready.planned(), output.format)
-            return 0
-        if asks and not yes and not confirmed(found, settings.confirm_above):
-            notice("nothing was sent")
-            return 1
+        if (code := agreed(ready, work.guessed(), output, way, settings, yes=yes)) is not None:
+            return code
         stages, code = asyncio.run(
             carried(ready, limits, work.following, lambda stages: view_of(stages, output, ready), quiet=output.quiet)
         )
@@ -138,8 +128,10 @@ class _Work:
         targets = _targets(chain, asked.models, settings, reach)
         self._forms = Forms(targets, settings, reach, cot=asked.cot)
         given = parse_options(objects_read([*asked.parameters, *map(split_option, asked.options)]))
-        self._parts = [_part(step, target, given, places, self._forms, anywhere=asked.allow_files)
-                       for step, target in zip(chain.steps, targets, strict=True)]  # fmt: skip
+        self._parts: list[_Part] = []
+        for step, target in zip(chain.steps, targets, strict=True):
+            with _told(chain, step):
+                self._parts.append(_part(step, target, given, places, self._forms, anywhere=asked.allow_files))
         profiles = {one.profile.name: one.profile for one in self._parts if one.profile}
         spots = [Spot(one.target, one.asked) for one in self._parts]
         blank = {step.name: f"(what the step {step.name} will have answered)" for step in chain.steps}
@@ -179,7 +171,7 @@ class _Work:
         """One step at a time; a step without an answer is the last."""
         answers: dict[str, str] = {}
 
-        def next_step() -> Sequence[Cell]:
+        async def next_step() -> Sequence[Cell]:
             number = len(answers)
             if number < len(self.plan.cells) and stages.said[number].ending:
                 said = stages.said[number]
@@ -190,7 +182,8 @@ class _Work:
                         stages.why = f"the step {name} has no answer: {len(stages.skipped)} after it are not sent"
                         stages.notes.append(stages.why)
                     return ()
-                if said.state == "incomplete" or said.finish_reason in CUT:
+                more = number + 1 < len(self.plan.cells)
+                if more and (said.state == "incomplete" or said.finish_reason in CUT):
                     name = self.chain.steps[number].name
                     stages.notes.append(f"the step {name} was cut before its end: what follows builds on a part")
                 answers[self.chain.steps[number].name] = said.answer
@@ -214,6 +207,8 @@ def _targets(chain: Chain, models: Sequence[str], settings: Settings, reach: Rea
             raise UsageError(f"the chain {chain.name} has no step '{name}'",
                              nearest(name, names) or f"steps: {', '.join(names)}")  # fmt: skip
         if sign and name in names:
+            if not target:
+                raise UsageError(f"-m {name}= names no target", f"-m {name}=ENDPOINT/MODEL")
             named[name] = target
         else:
             usual.append(text)
@@ -222,11 +217,21 @@ def _targets(chain: Chain, models: Sequence[str], settings: Settings, reach: Rea
     found = []
     for step in chain.steps:
         text = named.get(step.name) or step.target
-        several = targets_of([text] if text else usual, settings, reach.base_url)
+        with _told(chain, step):
+            several = targets_of([text] if text else usual, settings, reach.base_url)
         if len(several) > 1:
             raise UsageError(f"the step {step.name} takes one target, and not {len(several)}", f"-m {step.name}=TARGET")
         found.append(several[0])
     return found
+
+
+@contextmanager
+def _told(chain: Chain, step: Step) -> Iterator[None]:
+    """A fault with the step's name before it: a chain has many, and some are of strangers."""
+    try:
+        yield
+    except (UsageError, ProfileError) as error:
+        raise UsageError(f"{chain.name}, step {step.name}: {error.message}", error.hint) from None
 
 
 def _part(
@@ -235,15 +240,8 @@ def _part(
     """Raises UsageError and ProfileError."""
     profile = read(find(step.profile, places.profiles), places.profiles) if step.profile else None
     if profile is not None and (missing := unset(profile, dict(step.variables))):
-        raise UsageError(f"the step {step.name}: profile '{profile.name}' needs {', '.join(missing)}",
-                         "variables: in the step")  # fmt: skip
+        raise UsageError(f"profile '{profile.name}' needs {', '.join(missing)}", "variables: in the step")
     axes = {**(profile.parameters if profile else {}), **{name: [value] for name, value in step.parameters.items()},
             **given, **target.axes}  # fmt: skip
-    for name, values in axes.items():
-        if len(values) > 1:
-            raise UsageError(f"the step {step.name}: a step has one value of {name}, and not {len(values)}",
-                             "promptlab sweep tries several")  # fmt: skip
-    asked: dict[str, Value] = {name: values[0] for name, values in axes.items() if values[0] is not None}
-    for name, values in schema_for(profile, forms.facts(target)).items():
-        asked.setdefault(name, values[0])
+    asked = one_each(axes, profile, target, forms, target.text)
     return _Part(step, target, profile, gather(profile, anywhere=anywhere) if profile else (), asked)

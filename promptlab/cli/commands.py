@@ -160,7 +160,7 @@ def chain(
     showing: Showing,
     parameters: Parameters,
 ) -> int:  # fmt: skip
-    """A question through several models in a row, by a YAML of steps: promptlab chain hybrid "…" -m CHAT -m solve=MODEL.
+    """A question through several models in a row, by a YAML of steps: promptlab chain hybrid "…" -m A -m solve=B.
     -m TARGET is for all steps that name none, -m STEP=TARGET for one of them."""
     from promptlab.cli.chain import chain, list_chains
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from promptlab.config import Places, Settings
     from promptlab.engine import Limits
     from promptlab.plan import Plan
+    from promptlab.tui.contest import Match
 
 FORMATS = ("text", "json", "md")
 
@@ -63,15 +65,16 @@ def compare(asked: Asked, sweeping: Sweeping, comparing: Comparing, limits: Limi
         from promptlab.cli.blind import past
 
         return _held(past(places, run, comparing.rules(), rng), comparing, places)
-    from promptlab.cli.blind import live
+    from promptlab.cli.blind import drawn, live
 
     settings = config.settings(places)
-    plan = _agreed(asked, sweeping, comparing, way, places, settings)
-    if plan is None:
+    plan = _plan(asked, sweeping, places, settings)
+    matches = drawn(plan, comparing.rules(), rng)
+    if not _agreed(plan, matches, comparing, way, places, settings):
         return 1
     # The screen has the terminal: whatever asks by reading stdin is told that nobody is there, and says so.
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115
-    return _held(live(plan, way, limits, places, settings, comparing.rules(), rng), comparing, places)
+    return _held(live(plan, matches, way, limits, places, settings), comparing, places)
 
 
 def past_of(asked: Asked, sweeping: Sweeping) -> tuple[bool, int | None]:
@@ -87,27 +90,28 @@ def past_of(asked: Asked, sweeping: Sweeping) -> tuple[bool, int | None]:
     return True, number
 
 
-def _agreed(
-    asked: Asked, sweeping: Sweeping, comparing: Comparing, way: Way, places: Places, settings: Settings
-) -> Plan | None:  # fmt: skip
-    """The plan that is to be sent, once it is told what it takes; None where nobody agrees."""
-    from promptlab.cli.blind import order_of
-    from promptlab.cli.forecast import axis_lines, confirmed, forecast, must_ask, price_lines
+def _plan(asked: Asked, sweeping: Sweeping, places: Places, settings: Settings) -> Plan:
     from promptlab.cli.planning import Reach
-    from promptlab.cli.ready import made_ready
     from promptlab.cli.sweep import written
     from promptlab.cli.sweeping import make_sweep_plan
-    from promptlab.tui.contest import matches_of
 
     sweep = written(asked, sweeping)
     if any(cap is not None for cap in (sweep.max_cost, sweep.max_tokens_total, sweep.max_time)):
         raise UsageError("caps are for a sweep: here nothing is sent that is not about to be shown", "--votes N")
-    plan = make_sweep_plan(
+    return make_sweep_plan(
         sweep, places, settings, reach=Reach(asked.base_url, asked.key_env, asked.plain_http), mode=asked.mode,
         cot=asked.cot, allow_files=asked.allow_files, scored=False,
     )  # fmt: skip
-    # The order of the matches is drawn again for the screen: this one only says how many cells it takes.
-    matches = matches_of(plan, random.Random(0), answers=comparing.answers)[: comparing.votes]
+
+
+def _agreed(
+    plan: Plan, matches: Sequence[Match], comparing: Comparing, way: Way, places: Places, settings: Settings
+) -> bool:  # fmt: skip
+    """Whether it is to be sent, once it is told what it takes."""
+    from promptlab.cli.blind import order_of
+    from promptlab.cli.forecast import axis_lines, confirmed, forecast, must_ask, price_lines
+    from promptlab.cli.ready import made_ready
+
     with made_ready(plan, way, places, settings, quiet=comparing.quiet) as ready:
         ready.look_ahead(quiet=comparing.quiet)
         found = forecast(replace(ready, plan=replace(plan, cells=tuple(order_of(plan, matches)))))
@@ -117,8 +121,8 @@ def _agreed(
                 notice(said)
         if asks and not confirmed(found, settings.confirm_above):
             notice("nothing was sent")
-            return None
-    return plan
+            return False
+    return True
 
 
 def _held(booth: Live | Past, comparing: Comparing, places: Places) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptlab.arm import parts_of, place_of, shown
+from promptlab.arm import Place, parts_of, place_of, shown
 from promptlab.cli.planning import Forms
 from promptlab.config import Places
 from promptlab.errors import UsageError
@@ -17,7 +17,11 @@ from promptlab.profile.compose import gather, prepare, schema_for, unset
 from promptlab.render.facts import CUT
 from promptlab.request import Message
 from promptlab.review import MOST
+from promptlab.store import Store
 from promptlab.transcript import Transcript
+
+_LAST = 50  # runs that are looked at for the last one that asked
+STEP = "step"  # what tells the cells of a run in stages apart: they are no answers to one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,13 @@ class Seat:
 def answers_of(run: Run, samples: Sequence[tuple[Cell, Transcript]], row: int | None = None) -> list[Seat]:
     """The whole answers of a run to one question, `row` (from 1) of a dataset; the same text only once. Raises
     UsageError where there are fewer than two, more than 26, or several questions."""
-    places = list(dict.fromkeys(place_of(cell) for cell, _ in samples))
-    if row is not None:
-        places = [place for place in places if place[0] == row - 1]
-        if not places:
-            raise UsageError(f"run {run.id} has no row {row}", "--row counts from 1")
-    if len(places) > 1:
-        raise UsageError(f"run {run.id} asks {len(places)} different questions", "--row 1 fuses the answers to one")
+    asked = [(cell, said) for cell, said in samples if STEP not in cell.values]
+    if samples and not asked:
+        raise UsageError(f"run {run.id} is made of steps, and those are no answers to one question",
+                         "promptlab runs lists the others")  # fmt: skip
+    places = _places(run, [cell for cell, _ in asked], row)
     found = [
-        (cell, said) for cell, said in samples
+        (cell, said) for cell, said in asked
         if place_of(cell) in places and said.answer and said.state == "done" and said.finish_reason not in CUT
     ]  # fmt: skip
     found = list({" ".join(said.answer.split()): (cell, said) for cell, said in reversed(found)}.values())[::-1]
@@ -61,6 +63,30 @@ def answers_of(run: Run, samples: Sequence[tuple[Cell, Transcript]], row: int | 
              question, said.answer)
         for (cell, said), name in zip(found, names, strict=True)
     ]  # fmt: skip
+
+
+def _places(run: Run, cells: Sequence[Cell], row: int | None) -> list[Place]:
+    """The one question that is meant. Raises UsageError where there are several."""
+    places = list(dict.fromkeys(place_of(cell) for cell in cells))
+    if row is not None:
+        rows = sorted({place[0] + 1 for place in places if place[0] is not None})
+        places = [place for place in places if place[0] == row - 1]
+        if not places:
+            hint = f"--row {rows[0]} to {rows[-1]}" if rows else "it has no dataset: leave out --row"
+            raise UsageError(f"run {run.id} has no row {row}", hint)
+    if len(places) > 1:
+        raise UsageError(f"run {run.id} asks {len(places)} different questions", "--row 1 fuses the answers to one")
+    return places
+
+
+def last_asked(store: Store) -> int | None:
+    """The last run that asked a question, and is not made of steps; None where there is no run at all."""
+    last = None
+    for summary in store.runs(_LAST):
+        last = last or summary.id
+        if any(STEP not in cell.values for cell in store.run(summary.id).plan.cells):
+            return summary.id
+    return last
 
 
 def question_of(plan: Plan, cell: Cell) -> str:
@@ -109,12 +135,19 @@ def member(
     found = read(find(name, places.profiles), places.profiles)
     if missing := unset(found, {}):
         raise UsageError(f"profile '{found.name}' needs {', '.join(missing)}", "a profile without open variables")
-    axes = {**found.parameters, **given, **target.axes}
-    for key, values in axes.items():
-        if len(values) > 1:
-            raise UsageError(f"{target.text}: one value of {key} here, and not {len(values)}",
-                             "promptlab sweep tries several")  # fmt: skip
-    asked: dict[str, Value] = {key: values[0] for key, values in axes.items() if values[0] is not None}
-    for key, values in schema_for(found, forms.facts(target)).items():
-        asked.setdefault(key, values[0])
+    asked = one_each({**found.parameters, **given, **target.axes}, found, target, forms, target.text)
     return Member(target, found, asked, gather(found), forms)
+
+
+def one_each(
+    axes: Mapping[str, Sequence[Value]], profile: Profile | None, target: Target, forms: Forms, who: str
+) -> dict[str, Value]:  # fmt: skip
+    """The parameters of a request that stands alone: one value of each. Raises UsageError."""
+    for name, values in axes.items():
+        if len(values) > 1:
+            raise UsageError(f"{who}: one value of {name} here, and not {len(values)}",
+                             "promptlab sweep tries several")  # fmt: skip
+    asked: dict[str, Value] = {name: values[0] for name, values in axes.items() if values[0] is not None}
+    for name, values in schema_for(profile, forms.facts(target)).items():
+        asked.setdefault(name, values[0])
+    return asked

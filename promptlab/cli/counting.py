@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from promptlab import metrics
-from promptlab.analysis.tally import Stop, Tally, Voice, is_settled, needed, tally
+from promptlab.analysis.tally import Stop, Tally, Voice, needed, tally
 from promptlab.arm import Place, place_of
 from promptlab.check import Check, all_passed, carry_out
 from promptlab.extract import extract, normalise, number
@@ -18,6 +19,8 @@ from promptlab.render.facts import CUT, outcomes
 from promptlab.transcript import Transcript
 
 _HOPELESS = 3  # failures of a target that has never answered
+# Words, but no commands of LaTeX: math-verify takes "snow = 5" and "ice = 5" for the number 5, and seconds for it.
+_PROSE = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 PATIENCE = 20.0  # seconds that the comparison of answers as mathematics may take, while nothing is sent
 
 
@@ -44,6 +47,7 @@ class Poll:
     place: Place
     cells: list[Cell]
     how: How
+    checks: Sequence[Check] = ()
     asked: int = 0
     heard: int = 0
     voices: list[Voice] = field(default_factory=list)
@@ -75,12 +79,20 @@ class Poll:
 
     def counted(self) -> Tally:
         """The vote as it stands; answers that are equal as mathematics are one."""
-        labels = [one.label for one in self.voices if one.label is not None]
+        labels = self._mathematics()
         known = frozenset(labels)
         if known not in self._stands:
-            words = any(number.read(number.flatten(label)) is None for label in known)
-            self._stands[known] = classes(labels, PATIENCE) if words and len(known) > 1 else {}
+            self._stands[known] = classes(labels, PATIENCE) if _open(known) else {}
         return tally(self.voices, self._stands[known])
+
+    def is_slow(self) -> bool:
+        """Whether counting has mathematics before it, which takes a process and seconds."""
+        known = frozenset(self._mathematics())
+        return known not in self._stands and _open(known)
+
+    def _mathematics(self) -> list[str]:
+        """The answers that can be equal in other ways than by their letters."""
+        return [one.label for one in self.voices if one.label is not None and not _PROSE.search(one.label)]
 
     def left(self) -> list[Cell]:
         return self.cells[self.asked :]
@@ -109,27 +121,30 @@ class Poll:
             self.lost += gone
             self.cells = [cell for cell in self.cells if cell.index not in gone]
 
-    def settled(self) -> bool:
-        """Whether what was left out could have changed nothing."""
-        left = [self.how.weight(cell) for cell in self.left()]
-        return is_settled(self.counted(), left, self.how.stop) if not self.how.by_checks else bool(self.passed)
-
     @property
     def expected(self) -> str | None:
         """The right answer, where a check knows it."""
         known = self._knows()
         return known.want if known else None
 
-    def is_right(self, counted: Tally) -> bool | None:
-        """Whether the majority is the right answer; None where nobody knows it."""
+    def is_right(self, chosen: str | None) -> bool | None:
+        """Whether what was chosen is the right answer; None where nobody knows it."""
         known = self._knows()
         if known is None:
             return None
-        return counted.winner is not None and _meets(counted.winner.label, known)
+        return chosen is not None and _meets(chosen, known)
+
+    def label(self, cell: int) -> str | None:
+        """The answer that was found in a sample."""
+        return next((one.label for one in self.voices if one.cell == cell), None)
 
     def _knows(self) -> Check | None:
-        checks = self.cells[0].checks if self.cells else ()
-        return next((one for one in checks if one.kind in ("answer", "equals", "number")), None)
+        return next((one for one in self.checks if one.kind in ("answer", "equals", "number")), None)
+
+
+def _open(known: Collection[str]) -> bool:
+    """Whether there is something to compare: plain numbers are equal by their form alone."""
+    return len(known) > 1 and any(number.read(number.flatten(label)) is None for label in known)
 
 
 @lru_cache(1024)
@@ -152,7 +167,8 @@ def polls(cells: Sequence[Cell], how: How) -> list[Poll]:
     for cell in cells:
         labels.setdefault(cell.target, set()).add(cell.label)
     names = {cell.index: cell.label for cell in cells if len(labels[cell.target]) > 1}
-    return [Poll(place, sorted(each, key=lambda cell: cell.repeat), how, names=names) for place, each in found.items()]
+    return [Poll(place, sorted(each, key=lambda cell: cell.repeat), how, each[0].checks, names=names)
+            for place, each in found.items()]  # fmt: skip
 
 
 def hopeless(cells: Iterable[Cell], said: Mapping[int, Transcript]) -> list[str]:

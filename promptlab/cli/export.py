@@ -107,6 +107,7 @@ def _text(
 
 
 def _html(store: Store, given: Given, extract: str) -> Iterator[str]:
+    from promptlab.render.preference_report import STYLE, sections
     from promptlab.render.report import report
 
     run, plan = given.run, given.run.plan
@@ -120,7 +121,9 @@ def _html(store: Store, given: Given, extract: str) -> Iterator[str]:
     head = {"prompt": plan.prompt, "run": f"{run.id}, {run.created}", "profile": plan.profile or "",
             "profile sha256": plan.profiles.get(plan.profile or "", ""),
             "targets": ", ".join(dict.fromkeys(cell.target for cell in plan.cells))}  # fmt: skip
-    return report(reading, shown, {name: text for name, text in head.items() if text})
+    votes = [ballot for ballot in store.votes(run.id) if ballot.compares]
+    return report(reading, shown, {name: text for name, text in head.items() if text}, more=sections(votes),
+                  style=STYLE if votes else "")  # fmt: skip
 
 
 def _asked(store: Store, given: Given, extract: str) -> tuple[Reading, list[Sample]]:

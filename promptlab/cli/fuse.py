@@ -11,15 +11,23 @@ from typing import Any
 
 from promptlab import config
 from promptlab.axis import parse_options, split_option
-from promptlab.cli.council import Member, Seat, answers_of, member
-from promptlab.cli.forecast import confirmed, forecast, must_ask, price_lines
+from promptlab.cli.council import STEP, Member, Seat, answers_of, last_asked, member
 from promptlab.cli.inputs import objects_read
-from promptlab.cli.output import Output, console, notice
+from promptlab.cli.output import Output, console
 from promptlab.cli.planning import Asked, Forms, Reach, check_mode, hashes, targets_of
 from promptlab.cli.ready import Way, made_ready
-from promptlab.cli.requests import print_requests
-from promptlab.cli.staging import Following, Stages, carried
-from promptlab.cli.steps import paints, pipes, print_text, show_steps, stood_in, view_of
+from promptlab.cli.staging import (
+    Following,
+    Stages,
+    agreed,
+    carried,
+    paints,
+    pipes,
+    print_text,
+    show_steps,
+    stood_in,
+    view_of,
+)
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
 from promptlab.errors import UsageError
@@ -64,27 +72,16 @@ def fuse(fusing: Fusing, asked: Asked, output: Output, limits: Limits, way: Way)
         raise UsageError("who shall write the answer?", "promptlab fuse RUN --by openai/gpt-4.1")
     store = Store(places.database)
     try:
-        run = store.run(fusing.run)
+        run = store.run(fusing.run if fusing.run is not None else last_asked(store))
         assert run.id is not None
         seats = answers_of(run, list(store.samples(run.id)), fusing.row)
     finally:
         store.close()
     work = _Work(run, seats, fusing, asked, places, settings)
     with made_ready(work.plan, way, places, settings, quiet=output.quiet) as ready:
-        ready.look_ahead(quiet=output.quiet)
-        found = forecast(replace(ready, plan=work.guessed()))
-        asks = must_ask(found, settings.confirm_above, None)
-        if not output.quiet:
-            notice(f"run {run.id}: {len(seats)} answers" + (f", reviewed by {work.reviews}" if work.reviews else ""))
-        if not output.quiet or (asks and not fusing.yes):
-            for said in price_lines(found):
-                notice(said)
-        if way.dry_run:
-            print_requests(ready.planned(), output.format)
-            return 0
-        if asks and not fusing.yes and not confirmed(found, settings.confirm_above):
-            notice("nothing was sent")
-            return 1
+        told = f"run {run.id}: {len(seats)} answers" + (f", reviewed by {work.reviews}" if work.reviews else "")
+        if (code := agreed(ready, work.guessed(), output, way, settings, yes=fusing.yes, notes=[told])) is not None:
+            return code
         stages, code = asyncio.run(
             carried(ready, limits, work.following, lambda stages: view_of(stages, output, ready), quiet=output.quiet)
         )
@@ -129,8 +126,8 @@ class _Work:
         self._writer = seat(by[0], fusing.profile, "fuse")
         self._order = shuffled(range(len(seats)), self._chance)
         self._paper = paper_for(self._question, self._texts(self._order), self._order)
-        cells = [one.cell(number, {"step": REVIEW}, paper.prompt) for number, (one, paper) in enumerate(self._readers)]
-        cells.append(self._writer.cell(len(cells), {"step": WRITE}, self._paper.prompt))
+        cells = [one.cell(number, {STEP: REVIEW}, paper.prompt) for number, (one, paper) in enumerate(self._readers)]
+        cells.append(self._writer.cell(len(cells), {STEP: WRITE}, self._paper.prompt))
         profiles = {one.profile.name: one.profile for one in (self._writer, *(one for one, _ in self._readers))}
         self.plan = Plan(
             tuple(cells), self._question, self._writer.profile.name, reach.base_url, reach.key_env,
@@ -149,14 +146,14 @@ class _Work:
         if not self._readers:
             return self.plan
         paper = paper_for(self._question, self._texts(self._order), self._order, [stood_in()] * len(self._readers))
-        last = self._writer.cell(len(self._readers), {"step": WRITE}, paper.prompt)
+        last = self._writer.cell(len(self._readers), {STEP: WRITE}, paper.prompt)
         return replace(self.plan, cells=(*self.plan.cells[:-1], last))
 
     def following(self, stages: Stages) -> Following:
         """All reviews at once, and then the answer."""
         left = [REVIEW, WRITE] if self._readers else [WRITE]
 
-        def next_stage() -> Sequence[Cell]:
+        async def next_stage() -> Sequence[Cell]:
             stage = left.pop(0) if left else ""
             return self.plan.cells[:-1] if stage == REVIEW else self._write(stages) if stage == WRITE else ()
 
@@ -172,7 +169,7 @@ class _Work:
             stages.notes.append(f"{len(self._readers) - len(reviews)} of {len(self._readers)} reviews did not come")
         if reviews:
             self._paper = paper_for(self._question, self._texts(self._order), self._order, reviews)
-        return (self._writer.cell(len(self._readers), {"step": WRITE}, self._paper.prompt),)
+        return (self._writer.cell(len(self._readers), {STEP: WRITE}, self._paper.prompt),)
 
     def read(self, stages: Stages) -> Fused:
         """What the council and the writer have said."""

@@ -14,22 +14,20 @@ from promptlab.analysis.hearing import BY_SOFT, Hearing, graded, opinions, panel
 from promptlab.axis import parse_options, split_option
 from promptlab.ballot import USER, Ballot, Grade
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
+from promptlab.cli.clerk import Clerk, hearings, softened
 from promptlab.cli.forecast import confirmed, forecast, must_ask, price_lines
 from promptlab.cli.inputs import check_argument, objects_read
+from promptlab.cli.judged import run_to_judge
 from promptlab.cli.judging import (
     Brief,
     Call,
     Case,
-    Clerk,
     Subject,
     Way,
     brief_of,
-    hearings,
-    judged_run,
     judging_plan,
     paired,
     singly,
-    softened,
     subjects,
     voter_of,
 )
@@ -91,7 +89,7 @@ def judge(asked: Judging, limits: Limits, sent: Sent) -> int:
     places = config.places()
     settings = config.settings(places)
     with closing(Store(places.database)) as store:
-        run = _run(store, asked.run)
+        run = run_to_judge(store, asked.run, "judge")
         if not asked.judges:
             return _tell(store, run, _former(store, run, asked.way.criteria), asked, None, ())
         bench = _bench(store, run, asked, places, settings)
@@ -124,19 +122,6 @@ def _examine(asked: Judging) -> None:
         raise UsageError("--criteria is empty", '--criteria "vivid, coherent"')
     if asked.way.rubric and (asked.way.once or asked.way.soft):
         raise UsageError("--rubric marks one answer at a time, and has no order", "leave --once and --soft out")
-
-
-def _run(store: Store, number: int | None) -> Run:
-    """The run that is meant: without a number, the last one that is no judging itself."""
-    if number is None:
-        for summary in store.runs():
-            run = store.run(summary.id)
-            if judged_run(run.plan) is None:
-                return run
-    run = store.run(number)
-    if (judged := judged_run(run.plan)) is not None:
-        raise UsageError(f"run {run.id} is the judging of run {judged}", f"promptlab judge {judged}")
-    return run
 
 
 def _typed(asked: Judging) -> dict[str, list[Value]]:
@@ -184,7 +169,7 @@ def _soften(store: Store, run: Run, bench: Bench) -> None:
     for ballot in store.votes(run.id):
         mine = ballot.voter in voters and ballot.criteria == bench.brief.criteria and not ballot.aside
         if mine and ballot.note != BY_SOFT and (new := softened(ballot)).note == BY_SOFT and ballot.id is not None:
-            store.cast(replace(new, created=now()))
+            store.cast(replace(new, created=now(), id=None))
             store.put_aside(ballot.id)
 
 

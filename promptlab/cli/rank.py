@@ -12,6 +12,7 @@ from pathlib import Path
 
 from promptlab import config
 from promptlab.ballot import USER, Ballot
+from promptlab.cli.judged import judged_run
 from promptlab.cli.output import notice
 from promptlab.errors import StoreError, UsageError, nearest
 from promptlab.params import show
@@ -50,7 +51,7 @@ def rank(wanted: Ranking, format: str | None, target: Path | None, color: str, *
             notice(f"vote {number} counts {'no more' if number in wanted.aside else 'again'}")
         votes = _votes(store, wanted)
         if not votes and format != "json":
-            _complain(wanted)
+            _complain(store, wanted)
             return 1
         _tell(store, votes, wanted, format or "text", target, color, force)
         return 0 if votes else 1
@@ -78,7 +79,7 @@ def _votes(store: Store, wanted: Ranking) -> list[Ballot]:
     """The votes that are asked for. Raises UsageError for a voter that there isn't, StoreError for such a run."""
     if wanted.run is not None:
         store.run(wanted.run)
-    votes = store.votes(wanted.run)
+    votes = [ballot for ballot in store.votes(wanted.run) if ballot.compares]
     if wanted.voter is None:
         return votes
     voters = list(dict.fromkeys(ballot.voter for ballot in votes))
@@ -87,7 +88,9 @@ def _votes(store: Store, wanted: Ranking) -> list[Ballot]:
     return [ballot for ballot in votes if ballot.voter == wanted.voter]
 
 
-def _complain(wanted: Ranking) -> None:
+def _complain(store: Store, wanted: Ranking) -> None:
+    if wanted.run is not None and (judged := judged_run(store.run(wanted.run).plan)) is not None:
+        raise UsageError(f"run {wanted.run} is the judging of run {judged}", f"promptlab rank {judged}")
     of = "" if wanted.run is None else f" on run {wanted.run}"
     hint = "promptlab compare" + ("" if wanted.run is None else f" {wanted.run}")
     sys.stderr.write(f"promptlab: there are no votes{of} yet\n  → {hint}\n")
@@ -158,6 +161,8 @@ def _lines(votes: Sequence[Ballot], wanted: Ranking, cells: int) -> Iterator[str
 
 def _told(ballot: Ballot) -> str:
     """A vote on one line: when, by whom, what it says, and what is to be known of it."""
+    from promptlab.render.preference import flags
+
     verdict, arms = ballot.verdict, [one.arm for one in ballot.seen]
     if isinstance(verdict, int):
         said = f"{arms[verdict]} over {', '.join(arm for place, arm in enumerate(arms) if place != verdict)}"
@@ -165,7 +170,7 @@ def _told(ballot: Ballot) -> str:
         said = {"tie": "tie", "bad": "both bad", "skip": "skipped"}[verdict] + f": {', '.join(arms)}"
     parts = [ballot.created[:16].replace("T", " "), said]
     parts += [] if ballot.voter == USER else [f"by {ballot.voter}"]
-    parts += [f"could give away: {', '.join(ballot.flags)}"] if ballot.flags else []
+    parts += flags(ballot)
     parts += ["set aside"] if ballot.aside else []
     parts += [f"“{ballot.note}”"] if ballot.note else []
     runs = dict.fromkeys(one.run for one in ballot.seen)

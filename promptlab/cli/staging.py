@@ -1,28 +1,67 @@
 """A run whose cells go out in stages: what one stage asks may depend on what those before it have said. Chains,
-councils and votes are such runs; in the history they are runs like any other."""
+councils and votes are such runs, and in the history like any other. How they are agreed on, sent and shown."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
-from promptlab.cli.output import View, notice, tick
-from promptlab.cli.ready import Ready
+from promptlab.cli.forecast import confirmed, forecast, must_ask, price_lines
+from promptlab.cli.output import Output, View, notice, tick
+from promptlab.cli.ready import Ready, Way, costing
+from promptlab.cli.requests import print_requests
+from promptlab.config import Settings
 from promptlab.engine import Engine, Limits, Sink
-from promptlab.events import Event, Stamped
-from promptlab.plan import Cell, Run
+from promptlab.events import Ending, Event, Stamped
+from promptlab.plan import Cell, Plan, Run
 from promptlab.providers import Provider
+from promptlab.render.plain import Notes, escaped, markdown
+from promptlab.render.record import cell_object, dump, run_object
+from promptlab.render.sanitise import clean
 from promptlab.request import LOCAL, Request, Wire
 from promptlab.store import FLUSH, Recorder, now
 from promptlab.transcript import Transcript
 
-Following = Callable[[], Sequence[Cell]]
-"""The cells of the next stage, as they are to be sent; none ends the run."""
+Following = Callable[[], Awaitable[Sequence[Cell]]]
+"""The cells of the next stage, as they are to be sent; none ends the run. It leaves the loop free."""
+USUAL = 300  # tokens of an answer that nobody has seen yet, where a price wants some number
+
+
+def stood_in(tokens: int = USUAL) -> str:
+    """A text that counts as so many tokens."""
+    return "word" * tokens
+
+
+def agreed(
+    ready: Ready, guessed: Plan, output: Output, way: Way, settings: Settings, *, yes: bool, cap: float | None = None,
+    notes: Iterable[str] = (),
+) -> int | None:  # fmt: skip
+    """Tell what it takes, by a plan with guesses for what nobody knows yet, and ask where that is much; a dry run
+    prints the requests. The exit code where nothing is to be sent, None where it is."""
+    ready.look_ahead(quiet=output.quiet)
+    found = forecast(replace(ready, plan=guessed))
+    asks = must_ask(found, settings.confirm_above, cap)
+    for said in notes if not output.quiet else ():
+        notice(said)
+    for said in price_lines(found) if not output.quiet or (asks and not yes) else ():
+        notice(said)
+    if way.dry_run:
+        print_requests(ready.planned(), output.format)
+        return 0
+    if not asks or yes or confirmed(found, settings.confirm_above):
+        return None
+    notice("nothing was sent")
+    return 1
+
+
+# -- on its way --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -65,7 +104,10 @@ class Stages:
     async def carry(self, following: Following) -> None:
         """Send stage after stage until there is none."""
         providers = _held(self.ready)
-        while not self.why and (cells := following()):
+        while not self.why:
+            cells = await following()
+            if not cells or self.why:  # stopped while it was found out what is next
+                break
             for cell in cells:
                 self._fill(cell)
             take = _Shifted(self._take, self.now())
@@ -204,3 +246,50 @@ def _held(ready: Ready) -> dict[int, Provider]:
     kept = {number: _Held(provider) for number, provider in ((id(p), p) for p in ready.providers.values())
             if number in local}  # fmt: skip
     return {index: kept.get(id(provider), provider) for index, provider in ready.providers.items()}
+
+
+# -- how it is shown ---------------------------------------------------------------------------------------------------
+
+
+def pipes(output: Output) -> bool:
+    """Whether stdout is for the wanted text alone."""
+    return output.format in (None, "text") and not paints(output)
+
+
+def paints(output: Output) -> bool:
+    """Whether all steps are seen on a terminal, in panes or in lines."""
+    return output.format is None and sys.stdout.isatty() and not output.quiet
+
+
+def view_of(stages: Stages, output: Output, ready: Ready) -> View:
+    """What is seen while it runs: all on a terminal, else the facts of each cell on stderr."""
+    run, tell = stages.run, costing(ready.endpoints)
+    if paints(output):
+        return output.view(run, tell, stages.now)
+    notes = Notes(run.plan, sys.stderr, tell, thinking=not output.hide_thinking, quiet=output.quiet, usage=output.usage)
+
+    def facts(stamped: Stamped) -> None:
+        if isinstance(stamped.event, Ending):
+            cell, said = stages.cells[stamped.cell], stages.said[stamped.cell]
+            notes.thinking(cell, said)
+            notes.end(cell, said)
+
+    return View(facts)
+
+
+def print_text(text: str, output: Output) -> None:
+    """The wanted text to stdout."""
+    if text:
+        sys.stdout.write((text if output.raw and not sys.stdout.isatty() else clean(text, keep=True)) + "\n")
+
+
+def show_steps(stages: Stages, output: Output, more: Mapping[str, Any]) -> None:
+    """Write the run as data where that was asked for; `more` stands beside its cells."""
+    run, tell, said = stages.whole(), costing(stages.ready.endpoints), stages.said
+    if output.format == "json":
+        sys.stdout.write(escaped(dump({**run_object(run, said, tell), **more}, indent=2)) + "\n")
+    elif output.format == "jsonl":
+        told = [cell_object(cell, said[cell.index], tell) for cell in run.plan.cells]
+        sys.stdout.writelines(escaped(dump(one)) + "\n" for one in [*told, dict(more)])
+    elif output.format == "md":
+        sys.stdout.write(markdown(run, said, tell, thinking=not output.hide_thinking))

@@ -12,16 +12,13 @@ from random import SystemRandom
 from promptlab import config
 from promptlab.analysis.tally import Stop
 from promptlab.cli import CAPPED
-from promptlab.cli.council import Member, member, question_of
+from promptlab.cli.council import STEP, Member, member, question_of
 from promptlab.cli.counting import How, Poll, hopeless, polls, saved
-from promptlab.cli.forecast import confirmed, forecast, must_ask, price_lines
 from promptlab.cli.output import Output, View, notice
 from promptlab.cli.planning import Asked, Forms, Reach, named, targets_of
 from promptlab.cli.progress import Progress, line
 from promptlab.cli.ready import Ready, Way, costing, made_ready
-from promptlab.cli.requests import print_requests
-from promptlab.cli.staging import Following, Stages, carried
-from promptlab.cli.steps import stood_in
+from promptlab.cli.staging import Following, Stages, agreed, carried, stood_in
 from promptlab.cli.sweep import kept_places
 from promptlab.cli.sweeping import make_sweep_plan
 from promptlab.cli.tracking import Caps, Tracking
@@ -73,43 +70,27 @@ def vote(written: Sweep, asked: Asked, voting: Voting, output: Output, limits: L
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if voting.run is not None:
         return _recount(written, asked, voting, output)
+    if not (written.prompt or written.profile or written.dataset or written.files):
+        raise UsageError("there is nothing to vote on",
+                         'promptlab vote "your question" -m local -n 9, or --run RUN')  # fmt: skip
     if written.repeats == 1 and not voting.counted:
         written = replace(written, repeats=SAMPLES)
     with kept_places(way) as places:
         settings = config.settings(places)
-        way = replace(way, save=True)
+        kept, way = way.save, replace(way, save=True)
         reach = Reach(asked.base_url, asked.key_env, asked.plain_http)
         plan = make_sweep_plan(written, places, settings, reach=reach, mode=asked.mode, cot=asked.cot,
                                allow_files=asked.allow_files, scored=False)  # fmt: skip
         work = _Work(plan, written, voting, asked, places, settings)
         with made_ready(work.plan, way, places, settings, quiet=output.quiet) as ready:
-            if not _agreed(ready, work, voting, output, way, settings):
-                return 0 if way.dry_run else 1
-            return _held(ready, work, output, limits)
+            told = (*work.plan.notes, *work.notes())
+            code = agreed(
+                ready, work.guessed(), output, way, settings, yes=voting.yes, cap=written.max_cost, notes=told
+            )
+            return code if code is not None else _held(ready, work, output, limits, kept=kept)
 
 
-def _agreed(ready: Ready, work: _Work, voting: Voting, output: Output, way: Way, settings: Settings) -> bool:
-    """Whether it is to be sent, once it is told what it takes; a dry run prints the requests instead."""
-    ready.look_ahead(quiet=output.quiet)
-    found = forecast(replace(ready, plan=work.guessed()))
-    cap = work.written.max_cost
-    asks = must_ask(found, settings.confirm_above, cap)
-    if not output.quiet:
-        for said in (*work.plan.notes, *work.notes()):
-            notice(said)
-    if not output.quiet or (asks and not voting.yes):
-        for said in price_lines(found):
-            notice(said)
-    if way.dry_run:
-        print_requests(ready.planned(), output.format)
-        return False
-    if not asks or voting.yes or confirmed(found, settings.confirm_above):
-        return True
-    notice("nothing was sent")
-    return False
-
-
-def _held(ready: Ready, work: _Work, output: Output, limits: Limits) -> int:
+def _held(ready: Ready, work: _Work, output: Output, limits: Limits, *, kept: bool) -> int:
     tell = costing(ready.endpoints)
     written = work.written
     tracking = Tracking(work.plan, tell, Caps(written.max_cost, written.max_tokens_total, written.max_time))
@@ -118,7 +99,9 @@ def _held(ready: Ready, work: _Work, output: Output, limits: Limits) -> int:
 
         def watch(stages: Stages) -> Callable[[Engine], Sequence[Sink]]:
             def sinks(engine: Engine) -> Sequence[Sink]:
-                met.append(Watch(engine, tracking, work.plan, stages.run.id or 0))
+                # a judge's words are no point of a sweep, which nothing else can take up again
+                again = f"promptlab sweep --resume {stages.run.id}" if kept and stages.run.plan.sweep else "asking anew"
+                met.append(Watch(engine, tracking, work.plan, again))
                 met[-1].say = progress.say
                 return (met[-1],)
 
@@ -131,10 +114,11 @@ def _held(ready: Ready, work: _Work, output: Output, limits: Limits) -> int:
             carried(ready, limits, lambda stages: work.following(stages, tracking), screen, watch)
         )
     if not output.quiet:
-        notice(f"run {stages.run.id}: {line(tracking, over=True)}")
+        notice((f"run {stages.run.id}: " if kept else "") + line(tracking, over=True))
     skipped = [index for poll in work.polls for index in poll.skipped]
     spared = saved(stages.cells, stages.said, skipped, lambda cell, said: tell(cell, said).usd)
-    show(Voted(stages.whole(), work.polls, stages.said, work.best(stages), spared, tell), output)
+    whole = stages.whole() if kept else replace(stages.whole(), id=None)
+    show(Voted(whole, work.polls, stages.said, work.best(stages), spared, tell), output)
     return CAPPED if any(one.met for one in met) and not code else code
 
 
@@ -171,7 +155,7 @@ class _Work:
         cells = list(self.plan.cells)
         for poll in self.polls:
             for turn in (0, 1):
-                cells.append(self._judge.cell(len(cells), {"step": JUDGE, "turn": turn + 1},
+                cells.append(self._judge.cell(len(cells), {STEP: JUDGE, "turn": turn + 1},
                                               self._stand_in(poll), row=poll.place[0]))  # fmt: skip
         self.plan = replace(self.plan, cells=tuple(cells), sweep=None)  # a judge's words are no point of a sweep
 
@@ -205,11 +189,16 @@ class _Work:
         """Wave after wave of no more samples than it must be; then the judge."""
         judged = False
 
-        def next_wave() -> Sequence[Cell]:
+        async def next_wave() -> Sequence[Cell]:
             nonlocal judged
             if judged:
                 return ()
             self._hear(stages)
+            for poll in self.polls:  # mathematics may take seconds: a Ctrl-C is heard meanwhile
+                if stages.why:
+                    return ()
+                if poll.is_slow():
+                    await asyncio.to_thread(poll.counted)
             if gone := hopeless(self.plan.cells, stages.said):
                 for poll in self.polls:
                     poll.drop(gone)
@@ -329,13 +318,17 @@ def _recount(written: Sweep, asked: Asked, voting: Voting, output: Output) -> in
     """Count the answers of a run that is there; nothing is sent."""
     if asked.prompt or asked.models or voting.judge:
         raise UsageError("--run counts what was sent, and sends nothing", "leave out the prompt, -m and --judge")
+    if voting.counted or voting.stop != "decided" or written != Sweep(targets=written.targets, extract=written.extract):
+        raise UsageError("--run counts a run as it is", "beside it: --extract, --weight, --best-of, --format")
     with past(voting.run) as (run, said, settings):
-        cells = [cell for cell in run.plan.cells if "step" not in cell.values and said[cell.index].ending]
+        cells = [cell for cell in run.plan.cells if STEP not in cell.values and said[cell.index].ending]
         if not cells:
             raise UsageError(f"run {run.id} has no answers to count", "promptlab runs lists what there is")
         extract = written.extract
         if extract == "auto" and run.plan.sweep is not None:
             extract = run.plan.sweep.extract
+        if voting.best_of and not any(cell.checks for cell in cells):
+            raise UsageError(f"--best-of, and run {run.id} has no checks", "a --check with the vote itself")
         how = replace(voting.how(extract, weights_of(voting.weights, run.plan, settings)), stop="all")
         counted = polls(cells, how)
         for poll in counted:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptlab.analysis.interval import wilson
-from promptlab.analysis.tally import Tally
+from promptlab.analysis.tally import Standing, Tally
 from promptlab.cli.counting import Poll, Saved
 from promptlab.cli.output import Output, console
 from promptlab.plan import Run
 from promptlab.render.plain import escaped
 from promptlab.render.record import Costing, cell_object, run_head
 from promptlab.render.sanitise import clean, clean_line
-from promptlab.render.tally import by_target, distribution
+from promptlab.render.tally import by_heads, by_target, distribution
 from promptlab.render.wrap import fit, wrap_line
 from promptlab.transcript import Transcript
 
@@ -53,17 +53,19 @@ def show(voted: Voted, output: Output) -> None:
         _write_json(voted, lines=output.format == "jsonl")
     elif output.quiet:
         for poll, best in zip(voted.polls, voted.best, strict=True):
-            sys.stdout.write(clean_line(_chosen(voted, poll, best)) + "\n")
+            text = voted.said[best.cell].answer if best and best.cell is not None else chosen(poll, best) or ""
+            # of many a line each; of one the best as it is, which may be a poem or a program
+            sys.stdout.write((clean_line(text) if len(voted.polls) > 1 or not best else clean(text)) + "\n")
     else:
         _write_text(voted, output)
 
 
-def _chosen(voted: Voted, poll: Poll, best: Best | None) -> str:
-    """The answer alone; empty where there is none."""
-    if best is not None and best.cell is not None:
-        return voted.said[best.cell].answer
+def chosen(poll: Poll, best: Best | None) -> str | None:
+    """The answer that was chosen, as it was found in its text; None where there is none."""
+    if best is not None:
+        return poll.label(best.cell) if best.cell is not None else None
     winner = poll.counted().winner
-    return winner.label if winner is not None and best is None else ""
+    return winner.label if winner is not None else None
 
 
 # -- text --------------------------------------------------------------------------------------------------------------
@@ -73,7 +75,9 @@ def _write_text(voted: Voted, output: Output) -> None:
     paper = console(output.color)
     wide = paper.width if sys.stdout.isatty() else _PIPE
     run = voted.run
-    head = f"run {run.id} · {run.created[:16].replace('T', ' ')} · {' '.join(run.plan.prompt.split())}"
+    head = (
+        f"run {run.id} · " if run.id is not None else ""
+    ) + f"{run.created[:16].replace('T', ' ')} · {' '.join(run.plan.prompt.split())}"
     paper.print(fit(clean_line(head), wide), style="dim")
     paper.print()
     if len(voted.polls) == 1:
@@ -89,7 +93,7 @@ def _write_text(voted: Voted, output: Output) -> None:
         for text in _table(voted, wide):
             paper.print(text)
         paper.print()
-        told, shown = [], None
+        told, shown = list(_without([(poll, poll.counted()) for poll in voted.polls], voted.said)), None
     for text in (*told, *_totals(voted)):
         paper.print("\n".join(wrap_line(clean_line(text), wide)))
     if shown is not None and voted.said[shown].answer.strip():
@@ -102,7 +106,11 @@ def _write_text(voted: Voted, output: Output) -> None:
         most = len(rows) if voted.best[0] else _LINES
         paper.print("\n".join(f"  {row}".rstrip() for row in rows[:most]))
         if len(rows) > most:
-            paper.print(f"  … {len(rows) - most} more lines: promptlab show {run.id} --cells", style="dim")
+            paper.print(
+                f"  … {len(rows) - most} more lines"
+                + (f": promptlab show {run.id} --cells" if run.id is not None else ""),
+                style="dim",
+            )
 
 
 def _targets(poll: Poll) -> list[str]:
@@ -112,50 +120,84 @@ def _targets(poll: Poll) -> list[str]:
 def _lines(poll: Poll, counted: Tally, best: Best | None, said: Mapping[int, Transcript]) -> Iterator[str]:
     """One vote, in sentences."""
     if best is not None:
-        which = f"cell {best.cell + 1}, " if best.cell is not None else ""
-        yield f"best of {len(poll.whole)}: {which}{best.why}"
-        order = sorted(best.ranks, key=lambda number: best.ranks[number])
-        if order:
-            told = ", ".join(f"cell {number + 1} {best.ranks[number]:.2f}" for number in order)
-            yield f"mean ranks (0: always first, 1: always last): {told}"
+        yield from _best_lines(poll, best)
     elif winner := counted.winner:
-        low, high = wilson(winner.votes, counted.votes)
-        sure = f" (95%: {low:.0%} to {high:.0%} of its kind)" if not poll.skipped else ""
-        after = f", settled after {poll.heard} of {poll.heard + len(poll.skipped)}" if poll.skipped else ""
-        yield f"{fit(winner.label, _LONG)} wins with {winner.votes} of {counted.votes} votes{sure}{after}"
+        yield _won(poll, counted, winner)
     elif counted.leaders:
         several = counted.leaders
         names = ", ".join(fit(clean_line(one.label), 20) for one in several[:4]) + (" …" if len(several) > 4 else "")
         count = several[0].votes
-        yield f"no majority: {len(several)} are level with {count} vote{'s' * (count != 1)} each ({names})"
-    else:
+        each = f"{count} vote{'s' * (count != 1)}" if by_heads(counted) else f"a weight of {several[0].weight:g}"
+        yield f"no majority: {len(several)} are level with {each} each ({names})"
+    elif counted.abstained:
         yield "nobody voted: no answer was found in any text; --extract says how to look for it"
-    if counted.abstained and best is None:
-        yield f"{len(counted.abstained)} without an answer that could be found: abstentions, and no votes"
-    cut = sum(said[index].state in ("done", "incomplete") for index in poll.lost)
+    else:
+        yield "nobody voted"
+    yield from _without([(poll, counted)] if best is None else [(poll, Tally())], said)
+    label = chosen(poll, best)
+    if label is not None and (right := poll.is_right(label)) is not None:
+        what = "the majority" if best is None else "what was chosen"
+        yield f"the right answer is {poll.expected}: {what} is {'right' if right else 'wrong'}"
+    if counted.votes > 2 and len(counted.standings) == 1 and best is None:
+        yield from _suspicious(poll)
+
+
+def _best_lines(poll: Poll, best: Best) -> Iterator[str]:
+    which = f"cell {best.cell + 1}, " if best.cell is not None else ""
+    yield f"best of {len(poll.whole)}: {which}{best.why}"
+    order = sorted(best.ranks, key=lambda number: best.ranks[number])
+    if order:
+        told = ", ".join(f"cell {number + 1} {best.ranks[number]:.2f}" for number in order)
+        yield f"mean ranks (0: always first, 1: always last): {told}"
+
+
+def _won(poll: Poll, counted: Tally, winner: Standing) -> str:
+    label = fit(winner.label, _LONG)
+    heads = f"{winner.votes} of {counted.votes} votes"
+    if poll.skipped:
+        after = f", settled after {poll.heard} of {poll.heard + len(poll.skipped)}"
+    elif by_heads(counted):
+        low, high = wilson(winner.votes, counted.votes)
+        after = f" (its share, 95% interval: {low:.0%} to {high:.0%})"
+    else:
+        after = ""
+    weight = "" if by_heads(counted) else f", by weight {winner.weight:g} of {counted.weight:g}"
+    return f"{label} wins with {heads}{weight}{after}"
+
+
+def _without(counts: Sequence[tuple[Poll, Tally]], said: Mapping[int, Transcript]) -> Iterator[str]:
+    """Samples that have no vote, by why."""
+    abstained = sum(len(counted.abstained) for _, counted in counts)
+    if abstained:
+        yield f"{abstained} without an answer that could be found: abstentions, and no votes"
+    lost = [index for poll, _ in counts for index in poll.lost]
+    cut = sum(said[index].state in ("done", "incomplete") for index in lost)
     if cut:
         yield f"{cut} cut before their end, and without a vote: --max-tokens gives them room"
-    if len(poll.lost) > cut:
-        yield f"{len(poll.lost) - cut} failed or not sent, and without a vote"
-    if (right := poll.is_right(counted)) is not None:
-        yield f"the right answer is {poll.expected}: the majority is {'right' if right else 'wrong'}"
-    voiced = [voice for voice in poll.voices if voice.label is not None]
-    if len(voiced) > 2 and len(counted.standings) == 1 and best is None:
-        yield from _suspicious(poll)
+    failed = sum(said[index].state == "failed" for index in lost)
+    if failed:
+        yield f"{failed} failed, and without a vote"
+    if rest := len(lost) - cut - failed + sum(len(poll.left()) for poll, _ in counts):
+        yield f"{rest} stopped or not sent, and without a vote"
 
 
 def _suspicious(poll: Poll) -> Iterator[str]:
     """Votes that are all one text are one sample told often, where nothing was left to chance."""
-    seeds = {repr(cell.request.parameters.get("seed")) for cell in poll.cells[: poll.heard]}
+    asked = [cell.request.parameters for cell in poll.cells[: poll.heard]]
+    seeds = {repr(one.get("seed")) for one in asked}
     if len(seeds) == 1 and seeds != {"None"}:
         yield "all have the same seed: where it is honoured, that is one answer, counted several times"
+    elif len({cell.target for cell in poll.cells[: poll.heard]}) == 1 and all(
+        one.get("temperature") == 0 for one in asked
+    ):
+        yield "all are at temperature 0: that is about one answer, counted several times"
 
 
 def _table(voted: Voted, wide: int) -> Iterator[str]:
     for number, poll in enumerate(voted.polls[:_ROWS]):
         counted = poll.counted()
         winner = counted.winner
-        right = {True: "✓", False: "✗", None: " "}[poll.is_right(counted)]
+        right = {True: "✓", False: "✗", None: " "}[poll.is_right(chosen(poll, voted.best[number]))]
         votes, label = (str(winner.votes), winner.label) if winner else ("–", "no majority")
         told = f"{votes:>3} of {counted.votes:<3} {right} {label}"
         best = voted.best[number]
@@ -171,15 +213,18 @@ def _name(poll: Poll, number: int) -> str:
 
 
 def _totals(voted: Voted) -> Iterator[str]:
-    judged = [right for poll in voted.polls if (right := poll.is_right(poll.counted())) is not None]
+    judged = [right for poll, best in zip(voted.polls, voted.best, strict=True)
+              if (right := poll.is_right(chosen(poll, best))) is not None]  # fmt: skip
     if len(judged) > 1:
         low, high = wilson(sum(judged), len(judged))
         share = f"{sum(judged) / len(judged):.1%} (95%: {low:.1%} to {high:.1%})"
-        yield f"the majority is right in {sum(judged)} of {len(judged)}: {share}"
+        what = "what was chosen" if any(voted.best) else "the majority"
+        yield f"{what} is right in {sum(judged)} of {len(judged)}: {share}"
     if voted.saved.cells:
         usd = f", ${voted.saved.usd:.4f}" if voted.saved.usd else ""
         tokens = f": about {voted.saved.tokens:,} tokens saved{usd}" if voted.saved.tokens else ""
-        yield f"{voted.saved.cells} samples were not needed and not sent{tokens}"
+        many = "samples were" if voted.saved.cells > 1 else "sample was"
+        yield f"{voted.saved.cells} {many} not needed and not sent{tokens}"
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
@@ -211,7 +256,8 @@ def _vote_object(voted: Voted, poll: Poll, best: Best | None) -> dict[str, Any]:
         "row": poll.place[0], "winner": counted.winner.label if counted.winner else None,
         "level": [one.label for one in counted.leaders] if len(counted.leaders) > 1 else [],
         "votes": counted.votes, "answers": answers, "abstained": list(counted.abstained), "lost": poll.lost,
-        "skipped": poll.skipped, "expected": poll.expected, "right": poll.is_right(counted),
+        "skipped": poll.skipped, "unsent": [cell.index for cell in poll.left()],
+        "expected": poll.expected, "right": poll.is_right(chosen(poll, best)),
         "best": None if best is None else {"cell": best.cell, "why": best.why, "ranks": dict(best.ranks),
                                            "answer": voted.said[best.cell].answer if best.cell is not None else None},
     }  # fmt: skip

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from promptlab.analysis.showing import showing
 from promptlab.analysis.hearing import Between, Opinion, Panel, Reliability, agreed, sentences
 from promptlab.analysis.interval import Estimate, mean
+from promptlab.analysis.preference import count
+from promptlab.analysis.showing import showing
 from promptlab.ballot import USER, Ballot, Grade
 from promptlab.render.picture import Picture, Row, row, stack
-from promptlab.render.preference import whole
+from promptlab.render.preference import whole, wrapped
 from promptlab.render.preference_record import ballot_record, record
 from promptlab.render.sanitise import clean_line
-from promptlab.render.wrap import fit, pad, width, wrap_line
+from promptlab.render.wrap import fit, pad, width
 
 _LISTED = 10  # pairs on which two differ that are shown
 
@@ -38,11 +39,11 @@ class Judgement:
 
 def text(one: Judgement, cells: int) -> Picture:
     """It all, in `cells` columns."""
-    head = f"run {one.run} before {_count(len(_voters(one)), 'judge')}: {one.criteria}"
-    parts = [Picture(tuple(_wrapped(head, cells, "title")))]
+    head = f"run {one.run} before {count(len(_voters(one)), 'judge')}: {one.criteria}"
+    parts = [Picture(tuple(wrapped(head, cells, "title")))]
     for judge in one.judges:
         own = [ballot for ballot in one.ballots if ballot.voter == judge.voter]
-        parts.append(whole(showing(own), cells))
+        parts.append(whole(replace(showing(own), turned=0), cells))  # what turned is told below
         parts.append(Picture(tuple(_relied(judge, cells))))
     for voter in dict.fromkeys(grade.voter for grade in one.grades):
         parts.append(Picture(tuple(_marked(one, voter, cells))))
@@ -50,27 +51,27 @@ def text(one: Judgement, cells: int) -> Picture:
     if one.judging:
         runs = ", ".join(map(str, one.judging))
         said = f"what the judges were asked, thought and said: promptlab show {runs}"
-        parts.append(Picture(tuple(_wrapped(said, cells, "dim"))))
+        parts.append(Picture(tuple(wrapped(said, cells, "dim"))))
     return stack(part for part in parts if part.rows)
 
 
 def _relied(one: Reliability, cells: int) -> Iterator[Row]:
-    yield from _wrapped(f"how far to rely on {one.voter}", cells, "strong")
+    yield from wrapped(f"how far to rely on {one.voter}", cells, "strong")
     for said in sentences(one):
-        yield from _wrapped(said, cells, "fault" if said.startswith("it goes by the side") else "", "· ")
+        yield from wrapped(said, cells, "fault" if said.startswith("it goes by the side") else "", "· ")
 
 
 def _panel(one: Judgement, cells: int) -> Iterator[Row]:
     for between in one.panel.between:
         beside = "you" if between.other == USER else between.other
-        yield from _wrapped(f"{between.one} and {beside}: {agreed(between.agreement)}", cells, "strong")
+        yield from wrapped(f"{between.one} and {beside}: {agreed(between.agreement)}", cells, "strong")
         keys = _differ(between)
         for key in keys[:_LISTED]:
-            yield from _wrapped(_difference(one, between, key, beside), cells, "", "  ")
+            yield from wrapped(_difference(one, between, key, beside), cells, "", "  ")
         if len(keys) > _LISTED:
             yield row(fit(f"  … and {len(keys) - _LISTED} more: --format json has them", cells), "dim")
     if one.panel.alpha is not None:
-        yield from _wrapped(f"all judges together: Krippendorff's alpha {_estimate(one.panel.alpha)}", cells, "strong")
+        yield from wrapped(f"all judges together: Krippendorff's alpha {_estimate(one.panel.alpha)}", cells, "strong")
 
 
 def _difference(one: Judgement, between: Between, key: Opinion, beside: str) -> str:
@@ -112,11 +113,11 @@ def _marked(one: Judgement, voter: str, cells: int) -> Iterator[Row]:
     """A row for each arm, a column for each criterion."""
     own = [each for each in one.grades if each.voter == voter]
     unread = sum(not each.marks for each in own)
-    yield from _wrapped(f'marks of {voter} by "{one.criteria}"', cells, "title")
-    told = f"{_count(len(own), 'answer')}" + (
+    yield from wrapped(f'marks of {voter} by "{one.criteria}"', cells, "title")
+    told = f"{count(len(own), 'answer')}" + (
         f"; in {unread} no marks could be read, which don't count" if unread else ""
     )
-    yield from _wrapped(told, cells, "dim")
+    yield from wrapped(told, cells, "dim")
     table = sorted(means(one, voter).items(), key=lambda pair: -(pair[1][""].value if pair[1][""] else 0.0))
     names = [name for name in dict.fromkeys(name for _, line in table for name in line) if name]
     if not names:
@@ -187,13 +188,3 @@ def _estimate(one: Estimate | None) -> str:
         return "–"
     inside = f" [{one.low:.2f}, {one.high:.2f}]" if one.low is not None and one.high is not None else ""
     return f"{one.value:.2f}{inside}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterable[Row]:
-    room = width(mark)
-    for number, line in enumerate(wrap_line(clean_line(said), max(2, cells - room))):
-        yield row((" " * room if number else mark) + line, style)

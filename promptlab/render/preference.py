@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_uppercase
 
-from promptlab.analysis.showing import Beside, Showing, Ladder, besides, showings
 from promptlab.analysis.effect import LEVEL
+from promptlab.analysis.hearing import agreed
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.logistic import chance
-from promptlab.analysis.preference import Pair, Share, anytime_sentence, length_sentence, p_value, sentence
-from promptlab.ballot import USER, Ballot
+from promptlab.analysis.preference import Pair, Share, anytime_sentence, count, length_sentence, p_value, sentence
+from promptlab.analysis.showing import Beside, Ladder, Showing, besides, showings
+from promptlab.ballot import TURNED, USER, Ballot
 from promptlab.render.facts import seconds
 from promptlab.render.picture import Picture, Piece, Row, row, stack
 from promptlab.render.sanitise import clean_line
@@ -30,7 +31,7 @@ def text(votes: Sequence[Ballot], cells: int, *, together: bool = False) -> Pict
     found = showings(votes, together=together)
     shown = [whole(one, cells) for one in found]
     if not together:
-        shown.append(Picture(tuple(line for one in besides(votes) for line in _wrapped(beside_text(one), cells))))
+        shown.append(Picture(tuple(line for one in besides(votes) for line in wrapped(beside_text(one), cells))))
     return stack(shown) if found else Picture((row("no votes yet"),))
 
 
@@ -46,8 +47,8 @@ def whole(one: Showing, cells: int) -> Picture:
     if len(one.graph.arms) > 2:
         parts.append(Picture(tuple(_matrix(one, letters, cells))))
     said = notes(one)
-    said += [_ASIDE] if one.flagged else []
-    parts.append(Picture(tuple(line for each in said for line in _wrapped(each, cells, "note", "· "))))
+    said += [_ASIDE] if one.flagged or one.unblind else []
+    parts.append(Picture(tuple(line for each in said for line in wrapped(each, cells, "note", "· "))))
     return stack(parts)
 
 
@@ -80,10 +81,6 @@ def cast(one: Showing) -> str:
     return said + (f"; {seconds(one.seconds)} for a vote (median)" if one.seconds is not None else "")
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def notes(one: Showing) -> list[str]:
     """What a reader must know: corrections, connections, flags, sides and lengths."""
     found = []
@@ -99,6 +96,10 @@ def notes(one: Showing) -> list[str]:
     elif one.flagged:
         found.append(f"{count(one.flagged, 'vote')} had something in sight that could have given an arm away, and"
                      f" {'counts' if one.flagged == 1 else 'count'} all the same")  # fmt: skip
+    if one.unblind:
+        was, counts = ("was", "counts") if one.unblind == 1 else ("were", "count")
+        found.append(f"{count(one.unblind, 'vote')} {was} not wholly blind, for whose answer it was had been told"
+                     f" before, and {counts} all the same")  # fmt: skip
     if one.turned:
         found.append(f"{one.turned} of {one.votes} verdicts turned with the order")
     for ladder in one.ladders:
@@ -153,13 +154,15 @@ def longer_text(ladder: Ladder) -> str:
 
 def beside_text(one: Beside, own: str = "you") -> str:
     """A judge beside the user (`own`) in a sentence."""
-    found = one.agreement
     about = f' by "{one.criteria}"' if one.criteria else ""
-    said = f"{one.judge}{about} agrees with {own} on {found.agreed} of {count(found.n, 'pair')} that both saw"
-    if found.kappa is None:
-        return f"{said}; beyond chance nothing can be said: both always said the same one thing"
-    kappa, low, high = found.kappa
-    return f"{said}; Cohen's kappa {kappa:.2f} [{low:.2f}, {high:.2f}] (1: always, 0: as chance would)"
+    return f"{one.judge}{about} and {own}: {agreed(one.agreement)}"
+
+
+def flags(ballot: Ballot) -> list[str]:
+    """What a reader must know of one vote, flag by flag; of a judge's answers nothing is hidden."""
+    own = ballot.voter == USER
+    told = (f"could give away: {flag}" if own and flag in ballot.hints else flag for flag in ballot.flags)
+    return [f"{each} with the order" if each == TURNED else each for each in told]
 
 
 def share(one: Estimate) -> str:
@@ -200,7 +203,7 @@ def plainly(pair: Pair) -> str:
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
-def _wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterator[Row]:
+def wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterator[Row]:
     """Broken between words, with a mark before the first line and as much room before the others."""
     room = width(mark)
     for number, line in enumerate(wrap_line(clean_line(said), max(2, cells - room))):
@@ -208,8 +211,8 @@ def _wrapped(said: str, cells: int, style: str = "", mark: str = "") -> Iterator
 
 
 def _head(one: Showing, cells: int) -> Iterator[Row]:
-    yield from _wrapped(who(one), cells, "title")
-    yield from _wrapped(cast(one), cells, "dim")
+    yield from wrapped(who(one), cells, "title")
+    yield from wrapped(cast(one), cells, "dim")
 
 
 def _legend(one: Showing, letters: dict[str, str], cells: int) -> Iterator[Row]:
@@ -233,7 +236,7 @@ def _pair_table(one: Showing, letters: dict[str, str], cells: int) -> Iterator[R
         told = "  ".join(pad(each, size) for each, size in zip(line[:kept], widths[:kept], strict=True))
         yield row(fit(told.rstrip(), cells), "dim" if number == 0 else "")
     if kept < len(head):
-        yield from _wrapped(f"no room for {', '.join(head[kept:])}: widen the terminal", cells, "dim")
+        yield from wrapped(f"no room for {', '.join(head[kept:])}: widen the terminal", cells, "dim")
 
 
 def _pair_row(pair: Pair, letters: dict[str, str]) -> list[str]:
@@ -250,11 +253,11 @@ def bare_p(p: float) -> str:
 
 def _sentences(one: Showing, cells: int) -> Iterator[Row]:
     for pair in telling(one.pairs):
-        yield from _wrapped(plainly(pair), cells, "strong" if pair.left == 0 else "")
+        yield from wrapped(plainly(pair), cells, "strong" if pair.left == 0 else "")
         for said in (anytime_sentence(pair), length_sentence(pair)) if pair.wins.of else ():
-            yield from _wrapped(said, cells, "dim", "  ")
+            yield from wrapped(said, cells, "dim", "  ")
     if len(one.pairs) > _SAID:
-        yield from _wrapped(f"… and {len(one.pairs) - _SAID} more pairs: the table has them", cells, "dim")
+        yield from wrapped(f"… and {len(one.pairs) - _SAID} more pairs: the table has them", cells, "dim")
 
 
 def _ladder(one: Showing, ladder: Ladder, letters: dict[str, str], cells: int) -> Iterator[Row]:
@@ -275,7 +278,7 @@ def _ladder(one: Showing, ladder: Ladder, letters: dict[str, str], cells: int) -
     bar = max(0, min(48, cells - sum(size + 2 * bool(size) for size in sizes)))
     low = min(each.strength.low or each.strength.value for each in standings)
     high = max(each.strength.high or each.strength.value for each in standings)
-    yield from _wrapped("ranking: strength in log-odds against the average arm, with 95% intervals"
+    yield from wrapped("ranking: strength in log-odds against the average arm, with 95% intervals"
                         + ("" if one.graph.connected else "; this group alone"), cells, "dim")  # fmt: skip
     for line, each in zip([head, *rows], [None, *standings], strict=True):
         drawn = "" if each is None else whisker(each.strength, low, high, bar)
@@ -306,9 +309,9 @@ def whisker(one: Estimate, low: float, high: float, cells: int) -> str:
 
 def _matrix(one: Showing, letters: dict[str, str], cells: int) -> Iterator[Row]:
     """Who met whom: wins of the row against the column; a dot where two never met."""
-    yield from _wrapped("who met whom: wins of the row : wins of the column (ties); · never", cells, "dim")
+    yield from wrapped("who met whom: wins of the row : wins of the column (ties); · never", cells, "dim")
     if len(letters) > _MATRIX:
-        yield from _wrapped(f"{len(one.graph.votes)} of {len(letters) * (len(letters) - 1) // 2} pairs were compared",
+        yield from wrapped(f"{len(one.graph.votes)} of {len(letters) * (len(letters) - 1) // 2} pairs were compared",
                             cells)  # fmt: skip
         return
     met = {(letters[pair.a], letters[pair.b]): (pair.wins.won, pair.losses, pair.ties + pair.bad) for pair in one.pairs}

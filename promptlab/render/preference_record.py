@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from promptlab.analysis.showing import Beside, Showing, Ladder, besides, showings
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.preference import Pair, Share, anytime_sentence, length_sentence
 from promptlab.analysis.ranking import Ranking
+from promptlab.analysis.showing import Beside, Ladder, Showing, besides, showings
 from promptlab.ballot import Ballot
 from promptlab.render.preference import (
     bare_p,
@@ -46,7 +46,7 @@ def _showing(one: Showing) -> dict[str, Any]:
     return {
         "voters": list(one.voters), "criteria": one.criteria, "votes": one.votes, "prompts": one.prompts,
         "ties": one.ties, "bad": one.bad, "skipped": one.skipped, "aside": one.aside, "flagged": one.flagged,
-        "turned": one.turned, "seconds": one.seconds, "lengths": dict(one.lengths),
+        "unblind": one.unblind, "turned": one.turned, "seconds": one.seconds, "lengths": dict(one.lengths),
         "pairs": [_pair(pair) for pair in one.pairs],
         "graph": {"arms": list(one.graph.arms), "connected": one.graph.connected,
                   "groups": [list(group) for group in one.graph.groups],

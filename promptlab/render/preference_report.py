@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from promptlab.analysis.showing import Showing, besides, showings
 from promptlab.analysis.effect import LEVEL
 from promptlab.analysis.interval import Estimate
-from promptlab.analysis.preference import Pair, anytime_sentence, length_sentence, sentence
+from promptlab.analysis.preference import Pair, anytime_sentence, count, length_sentence, sentence
+from promptlab.analysis.showing import Showing, besides, showings
 from promptlab.ballot import USER, Ballot
 from promptlab.render import preference_svg as svg
 from promptlab.render.facts import SEPARATOR, seconds
@@ -22,8 +22,8 @@ from promptlab.render.preference import (
     bare_p,
     beside_text,
     cast,
-    count,
     disconnected,
+    flags,
     left,
     letters_of,
     longer,
@@ -38,6 +38,7 @@ from promptlab.render.report import hashed, own
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.render.wrap import fit
 
+STYLE = "preference.css"
 _EXCERPT = 90  # characters of a prompt where votes are listed
 _OWN = "a person's votes"
 _NAMED = 4  # arms that stand in the title
@@ -83,15 +84,26 @@ def report(
     yield from _compared(found, arms, letters)
     for one in found:
         yield from _voter(one, letters)
-    agreed = [] if together else [beside_text(one, "the person") for one in besides(votes)]
-    if agreed:
-        yield "<section><h2>Judges beside the person</h2><ul>"
-        yield f"{''.join(f'<li>{_line(said)}.</li>' for said in agreed)}</ul></section>\n"
-    yield '<section><h2>How to read the numbers</h2><dl class="read">\n'
-    yield "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>\n" for name, said in _READING)
-    yield "</dl></section>\n"
+    if not together:
+        yield from _beside(votes)
+    yield from _how_to_read()
     yield from _votes(cases, letters, len(votes))
     yield "</body>\n</html>\n"
+
+
+def sections(votes: Sequence[Ballot]) -> Iterator[str]:
+    """The numbers alone, for the page of a run that shows its answers itself; nothing without a vote. Needs `STYLE`."""
+    found = showings(votes)
+    if not found:
+        return
+    letters = _letters(found)
+    yield "<section><h2>What the votes say</h2></section>\n"
+    yield from _short(found, votes, False)
+    yield from _compared(found, {}, letters)
+    for one in found:
+        yield from _voter(one, letters)
+    yield from _beside(votes)
+    yield from _how_to_read()
 
 
 def policy() -> str:
@@ -100,7 +112,7 @@ def policy() -> str:
 
 
 def _style() -> str:
-    return own("report.css") + own("preference.css")
+    return own("report.css") + own(STYLE)
 
 
 def _line(text: str) -> str:
@@ -306,6 +318,19 @@ def _standings(one: Showing, letters: Mapping[str, str], arms: Sequence[str]) ->
     yield "</tbody></table></div>\n"
 
 
+def _beside(votes: Sequence[Ballot]) -> Iterator[str]:
+    agreed = [beside_text(one, "the person") for one in besides(votes)]
+    if agreed:
+        yield "<section><h2>Judges beside the person</h2><ul>"
+        yield f"{''.join(f'<li>{_line(said)}.</li>' for said in agreed)}</ul></section>\n"
+
+
+def _how_to_read() -> Iterator[str]:
+    yield '<section><h2>How to read the numbers</h2><dl class="read">\n'
+    yield "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>\n" for name, said in _READING)
+    yield "</dl></section>\n"
+
+
 # The votes -----------------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +379,6 @@ def _facts(ballot: Ballot) -> str:
     facts = [f"vote {ballot.id}"] if ballot.id is not None else []
     facts += [] if ballot.voter == USER else [clean_line(ballot.voter)]
     facts += [seconds(ballot.seconds)] if ballot.seconds is not None else []
-    facts += [f"could give away: {clean_line(flag)}" for flag in ballot.flags]
+    facts += [clean_line(flag) for flag in flags(ballot)]
     facts += ["set aside, not counted"] if ballot.aside else []
     return escape(SEPARATOR + SEPARATOR.join(facts)) if facts else ""

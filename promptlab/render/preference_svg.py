@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from promptlab.analysis.showing import Ladder
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.preference import Pair
 from promptlab.analysis.ranking import Graph
+from promptlab.analysis.showing import Ladder
 from promptlab.render.picture import COLOURS
 from promptlab.render.preference import odds, share
 from promptlab.render.sanitise import clean_line

@@ -44,15 +44,19 @@ _SHOWS = (("one", "one each, nearest to the others"), ("differs", "those that di
           ("failed", "failed or cut"), ("all", "all"))  # fmt: skip
 
 
-def report(reading: Reading, samples: Iterable[Sample], head: Mapping[str, str]) -> Iterator[str]:
+def report(
+    reading: Reading, samples: Iterable[Sample], head: Mapping[str, str], *, more: Iterable[str] = (), style: str = ""
+) -> Iterator[str]:  # fmt: skip
     """The file in pieces, to be written as UTF-8. `head` is what is told first, in its order: the prompt, the targets,
-    what was asked, sent and honoured; its first value is the title. `samples` are read once, one at a time."""
-    yield from _opening(head)
+    what was asked, sent and honoured; its first value is the title. `samples` are read once, one at a time. `more` are
+    sections that follow, already escaped, and `style` the file of ours that they need."""
+    yield from _opening(head, style)
     yield from _asked(reading, head)
     yield from _remarks(reading)
     yield from _answers(reading, samples)
     yield from _table(reading)
     yield from _plots(reading)
+    yield from more
     yield f"<script>{own('report.js')}</script>\n</body>\n</html>\n"
 
 
@@ -67,12 +71,16 @@ def hashed(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def policy() -> str:
+def policy(style: str = "") -> str:
     """The content policy (W3C CSP 3): our script and our style by their hashes, and nothing else from anywhere."""
     return (
-        f"default-src 'none'; script-src {hashed(own('report.js'))}; style-src {hashed(own('report.css'))}; "
+        f"default-src 'none'; script-src {hashed(own('report.js'))}; style-src {hashed(_style(style))}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _style(more: str) -> str:
+    return own("report.css") + (own(more) if more else "")
 
 
 def _line(text: str) -> str:
@@ -83,15 +91,15 @@ def _text(text: str) -> str:
     return escape(clean(text, keep=True))
 
 
-def _opening(head: Mapping[str, str]) -> Iterator[str]:
+def _opening(head: Mapping[str, str], style: str) -> Iterator[str]:
     title = clean_line(next(iter(head.values()), "")) or "a sweep"
     short = escape(title if len(title) <= _TITLE else title[: _TITLE - 1] + "…")
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(style)}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<meta name="generator" content="promptlab">\n'
-        f"<title>{short} · promptlab</title>\n<style>{own('report.css')}</style>\n</head>\n<body>\n<h1>{short}</h1>\n"
+        f"<title>{short} · promptlab</title>\n<style>{_style(style)}</style>\n</head>\n<body>\n<h1>{short}</h1>\n"
     )
 
 

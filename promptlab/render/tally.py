@@ -38,10 +38,11 @@ def distribution(counted: Tally, wide: int) -> Picture:
 
 def _tail(one: Standing, counted: Tally) -> str:
     told = f"{one.votes:>3} of {counted.votes}  {one.weight / counted.weight:>4.0%}"
-    return told if _by_heads(counted) else f"{told}  weight {one.weight:g} of {counted.weight:g}"
+    return told if by_heads(counted) else f"{told}  weight {one.weight:g} of {counted.weight:g}"
 
 
-def _by_heads(counted: Tally) -> bool:
+def by_heads(counted: Tally) -> bool:
+    """Whether every vote weighs 1."""
     return all(abs(one.weight - one.votes) < 1e-9 for one in counted.standings)
 
 

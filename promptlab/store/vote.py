@@ -11,15 +11,15 @@ from promptlab.store.database import to_json, to_text, writing
 
 
 def cast_vote(db: sqlite3.Connection, ballot: Ballot) -> int:
-    """Keep a vote; gives its number."""
-    row = (*map(to_text, (ballot.created, ballot.voter, ballot.prompt)),
+    """Keep a vote; gives its number. One that has a number already takes the place of that one."""
+    row = (ballot.id, *map(to_text, (ballot.created, ballot.voter, ballot.prompt)),
            to_json([[one.run, one.cell, one.arm, one.length, one.stopped] for one in ballot.seen]),
            ballot.seen[0].run, to_json(ballot.verdict), ballot.seconds, to_text(ballot.note), to_json(ballot.flags),
            ballot.aside, to_text(ballot.criteria), to_json(ballot.words), ballot.soft)  # fmt: skip
     with writing(db):
         found = db.execute(
-            "INSERT INTO votes (created, voter, prompt, seen, run, verdict, seconds, note, flags, aside, criteria,"
-            f" words, soft) VALUES ({', '.join('?' * len(row))})",
+            "INSERT OR REPLACE INTO votes (id, created, voter, prompt, seen, run, verdict, seconds, note, flags, aside,"
+            f" criteria, words, soft) VALUES ({', '.join('?' * len(row))})",
             row,
         ).lastrowid
     assert found is not None

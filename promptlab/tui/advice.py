@@ -33,7 +33,7 @@ def fates(cells: Sequence[Foreseen], say: Say) -> Iterator[str]:
     for target in dict.fromkeys(cell.target for cell in cells):
         if fate := _fate([cell for cell in cells if cell.target == target], say):
             told.setdefault(fate, []).append(names[target])
-    yield from (f"{', '.join(targets)}: {fate}" for fate, targets in told.items())
+    yield from (say("fate_of", targets=say("comma").join(targets), fate=fate) for fate, targets in told.items())
 
 
 def short(targets: set[str]) -> dict[str, str]:
@@ -49,7 +49,7 @@ def _fate(cells: Sequence[Foreseen], say: Say) -> str:
     """One target's, parameter by parameter."""
     names = dict.fromkeys(name for cell in cells for name in cell.asked)
     told = (f"{name.removeprefix(BODY)} {text}" for name in names for text in fate(cells, name, say))
-    return ", ".join(map(clean_line, told))
+    return say("comma").join(map(clean_line, told))
 
 
 def fate(cells: Sequence[Foreseen], name: str, say: Say) -> list[str]:
@@ -106,14 +106,14 @@ def price(found: Estimate, say: Say) -> str:
     else:
         parts.append(_span(found.usd, "$", say))
         if found.unpriced:
-            parts.append(say("ahead_unpriced", names=_list(found.unpriced)))
+            parts.append(say("ahead_unpriced", names=_list(found.unpriced, say)))
     if found.unbounded:
-        parts.append(say("ahead_unbounded", names=_list(found.unbounded)))
-    return ", ".join(parts)
+        parts.append(say("ahead_unbounded", names=_list(found.unbounded, say)))
+    return say("comma").join(parts)
 
 
-def _list(targets: Sequence[str]) -> str:
-    return ", ".join(short(set(targets))[target] for target in targets)
+def _list(targets: Sequence[str], say: Say) -> str:
+    return say("comma").join(short(set(targets))[target] for target in targets)
 
 
 def _span(span: Span, sign: str, say: Say) -> str:

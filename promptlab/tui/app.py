@@ -9,20 +9,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import ClassVar
 
-from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
 from promptlab.tui.canvas import Canvas
-from promptlab.tui.composer import Editor, Words
+from promptlab.tui.composer import Editor
 from promptlab.tui.key import translate
 from promptlab.tui.lab import Lab
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
 
-_COMMANDS = ("send", "go_on", "go_on_one", "again", "find", "compare", "history", "models", "form", "profiles",
+_COMMANDS = ("send", "go_on", "go_on_one", "again", "vote", "find", "compare", "history", "models", "form", "profiles",
              "words", "preview", "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking",
              "copy_code", "copy_request", "together", "retry", "other_target", "pager", "edit", "best",
              "measures")  # fmt: skip
@@ -34,6 +33,7 @@ class LabApp(App[None]):
     CSS_PATH = "lab.tcss"
     TITLE = "promptlab"
     ESCAPE_TO_MINIMIZE = False
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012  of pages that have none of their own
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "k_quit", id="app.quit", priority=True, show=True),
     ]
@@ -57,19 +57,14 @@ class LabApp(App[None]):
             self.theme = self._wanted_theme
         if self._keys:
             self.set_keymap(self._keys)
-        self.theme_changed_signal.subscribe(self, lambda theme: self._lab.keep_theme(theme.name))
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
         for name in ("SIGTERM", "SIGHUP"):
             with suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
         self.call_after_refresh(_settle)
 
-    async def _on_key(self, event: events.Key) -> None:
-        """Of a quick hand or a paste, `i` and what is to be written come at once: the panes get it all, and what is
-        behind the key that gave the editor the focus is the editor's."""
-        focused = self.focused
-        if isinstance(focused, (Editor, Words)) and event in self.lab_screen.canvas.typed:
-            event.prevent_default()
-            focused._forward_event(events.Key(event.key, event.character))
+    def _keep_theme(self, theme: Theme) -> None:
+        self.run_worker(lambda: self._lab.keep_theme(theme.name), thread=True, exit_on_error=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for command in super().get_system_commands(screen):
@@ -82,8 +77,17 @@ class LabApp(App[None]):
 
 
 def binding_ids() -> list[str]:
-    """The ids by which keys can be given."""
-    return sorted({binding.id for node in (LabApp, LabScreen, Canvas, Editor)
+    """The ids by which keys can be given; the pages that they are of are imported for it."""
+    from promptlab.tui.desk import Desk
+    from promptlab.tui.form import Form
+    from promptlab.tui.history import Runs
+    from promptlab.tui.library import Letters, Library
+    from promptlab.tui.picker import Picker
+    from promptlab.tui.sight import SightScreen
+    from promptlab.tui.target import Models
+
+    pages = (Models, Form, Picker, Runs, SightScreen, Library, Letters, Desk)
+    return sorted({binding.id for node in (LabApp, LabScreen, Canvas, Editor, *pages)
                    for binding in node.BINDINGS if isinstance(binding, Binding) and binding.id})  # fmt: skip
 
 

@@ -10,44 +10,36 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from promptlab.arm import arm_of, parts_of, shown
-from promptlab.ballot import Verdict
+from promptlab.ballot import KNOWN, Verdict
 from promptlab.errors import LabError
 from promptlab.giveaway import Flag, flags_of
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 from promptlab.tui.booth import Booth, Over
-from promptlab.tui.canvas import Canvas
 from promptlab.tui.contest import Said, SoFar, again
 from promptlab.tui.key import keys_of, translate
+from promptlab.tui.reading import Reading, Stage
 from promptlab.tui.seats import BlindPane, BlindSay, Seats, told_so_far
 from promptlab.tui.status import Field
 
 if TYPE_CHECKING:
     from promptlab.events import Stamped
-    from promptlab.tui.board import Board
+    from promptlab.tui.screen import LabScreen
 
 RATE = 12.5  # frames a second
 _AT_ONCE = 2000
 _LONGEST_NOTE = 2000
 
 
-class Stage(Canvas, inherit_bindings=False):
-    """The canvas, without the keys of the lab: here they vote."""
-
-    def seat(self, seats: Seats) -> None:
-        self.show(cast("Board", seats))  # of a board it takes what seats have too
-
-
 def _key(keys: str, action: str, says: str, *, id: str, show: bool = True, key_display: str | None = None) -> Binding:
     return Binding(keys, action, says, id=id, show=show, key_display=key_display, priority=True)
 
 
-class BlindScreen(Screen[None]):
+class BlindScreen(Reading):
     """`ahead` matches are asked for before they are shown; with `wait` an answer is shown once all of its match are
     there, so that speed tells nothing."""
 
@@ -88,8 +80,7 @@ class BlindScreen(Screen[None]):
         self._booth, self._contest, self._say = booth, booth.contest, say
         self._ahead, self._wait = ahead, wait
         self._panes: dict[int, BlindPane] = {}
-        self._seats: Seats | None = None
-        self._standing: SoFar | None = None
+        self._so_far: SoFar | None = None
         self._readable: float | None = None  # when all of the match could be read
         self._noted = ""
         self.left_out = 0
@@ -113,14 +104,6 @@ class BlindScreen(Screen[None]):
         self._timer = self.set_interval(1 / RATE, self.pump)
         self.count()
 
-    @property
-    def stage(self) -> Stage:
-        return self.query_one(Stage)
-
-    @property
-    def seats(self) -> Seats | None:
-        return self._seats
-
     def tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Content(clean_line(text)))
 
@@ -129,10 +112,10 @@ class BlindScreen(Screen[None]):
         """What the votes tell, in a thread: numpy takes a moment to come."""
         so_far = self._contest.so_far()
         if not get_current_worker().is_cancelled:  # else there is a newer one
-            self.app.call_from_thread(self._counted, standing)
+            self.app.call_from_thread(self._counted, so_far)
 
-    def _counted(self, standing: SoFar) -> None:
-        self._standing = standing
+    def _counted(self, so_far: SoFar) -> None:
+        self._so_far = so_far
         self._write_bar()
 
     # -- a match ---------------------------------------------------------------------------------------------------
@@ -209,7 +192,7 @@ class BlindScreen(Screen[None]):
             return
         named = self._named if contest.told else None
         where = say("b_of", number=contest.at + 1, count=len(contest.matches))
-        self._seats.fields = [Field(0, where), *told_so_far(self._standing, say, named)]
+        self._seats.fields = [Field(0, where), *told_so_far(self._so_far, say, named)]
         self.stage.paint()
 
     def _named(self, arm: str) -> str:
@@ -249,6 +232,8 @@ class BlindScreen(Screen[None]):
         self._vote(cast("Verdict", verdict))
 
     def _vote(self, verdict: Verdict) -> None:
+        from promptlab.analysis.showing import length_of
+
         contest, seats, say = self._contest, self._seats, self._say
         if contest.over or seats is None:
             return
@@ -260,13 +245,13 @@ class BlindScreen(Screen[None]):
             return
         seconds = None if self._readable is None else round(time.monotonic() - self._readable, 3)
         answers = [pane.said.answer for pane in seats.panes]
-        said = [Said(_length(answer), pane.said.ending) for answer, pane in zip(answers, seats.panes, strict=True)]
+        said = [Said(length_of(pane.said.answer), pane.whole) for pane in seats.panes]
         flags = flags_of(answers, {cell.target for cell in contest.plan.cells}, contest.match.asked)
         told = [f"answer {flag.place + 1}: {flag.kind} {fit(clean_line(flag.text), 60)}" for flag in flags]
-        # What was stopped is what was seen: first the vote is made, then the streams are cut.
+        # What was stopped is what was seen: first the vote is kept, then the streams are cut.
         ballot = contest.vote(verdict, said, self._booth.clock(), seconds, told)
-        self._booth.stop([cell for cell in contest.done_with() if not self._panes[cell].said.ending])
         if self._kept(lambda: contest.keep(self._booth.cast(ballot))):
+            self._booth.stop([cell for cell in contest.done_with() if not self._panes[cell].said.ending])
             self._reveal(flags)
 
     def _kept(self, do: Callable[[], object]) -> bool:
@@ -292,6 +277,8 @@ class BlindScreen(Screen[None]):
             each = [say(f"b_flag_{flag.kind}", side=self._side(flag.place), text=fit(clean_line(flag.text), 40))
                     for flag in flags]  # fmt: skip
             what += f". {say('b_flag', what=', '.join(each))}"
+        if KNOWN in ballot.flags:
+            what += f". {say('b_known')}"
         last = contest.at + 1 >= len(contest.matches)
         self.tell(say("b_voted", what=what, next=say("b_no_more") if last else say("b_next")))
         self._write_bar()
@@ -352,43 +339,7 @@ class BlindScreen(Screen[None]):
     def _renoted(self, text: str) -> None:
         last = self._contest.last
         assert last is not None
-        changed = self._booth.cast(again(last, note=text))  # first the new one: a fault loses no vote
-        self._contest.change(changed)
-        self._booth.take_back(last)
-
-    # -- reading ---------------------------------------------------------------------------------------------------
-
-    def _with_seats(self, do: Callable[[Seats], object]) -> None:
-        if self._seats is not None:
-            do(self._seats)
-            self.stage.paint()
-
-    def action_lines(self, by: int) -> None:
-        self._with_seats(lambda seats: seats.each(lambda pane: pane.scroll(by)))
-
-    def action_pages(self, by: int) -> None:
-        self._with_seats(lambda seats: seats.each(lambda pane: pane.scroll(by * max(1, pane.room - 1))))
-
-    def action_ends(self, by: int) -> None:
-        self._with_seats(lambda seats: seats.each(lambda pane: pane.to_end() if by > 0 else pane.to_start()))
-
-    def action_mark(self) -> None:
-        self._with_seats(lambda seats: seats.each(lambda pane: pane.mark(), -1))
-
-    def action_one(self) -> None:
-        self._with_seats(lambda seats: seats.step())
-
-    def action_whole(self) -> None:
-        if self._seats is not None:
-            self._seats.unfold()
-            self.stage.refresh()
-            self.stage.paint()
-
-    @on(Canvas.Chosen)
-    def chosen(self, event: Canvas.Chosen) -> None:
-        if self._seats is not None and event.lines:
-            self._seats.each(lambda pane: pane.scroll(event.lines), event.pane)
-            self.stage.paint()
+        self._contest.change(self._booth.cast(again(last, note=text)))  # its number is the same
 
     def action_help(self) -> None:
         from promptlab.tui.picker import Help
@@ -407,8 +358,30 @@ class BlindScreen(Screen[None]):
             self.dismiss()
 
 
-def _length(answer: str) -> int:
-    """Words, or Chinese characters: what is neither (signs) doesn't count."""
-    from promptlab.analysis.unit import units
+def open_votes(screen: LabScreen) -> None:
+    """Vote blindly on the run that the panes show, and then see what the votes say."""
+    from promptlab.tui.picker import Compared
 
-    return sum(unit[0].isalnum() for unit in units(answer))
+    say, board = screen.say, screen.board
+    run = board.run.id if board is not None and board.run is not None else None
+    if board is None or run is None or board.running:
+        screen.tell(say("vote_none" if board is None or not board.running else "vote_runs"))
+        return
+
+    def show(told: str) -> None:
+        screen.canvas.repaint()
+        if told:
+            screen.app.push_screen(Compared(say("votes", run=run), say("votes_foot"), [(told, "same")]))
+
+    try:
+        booth = screen.lab.booth(run)  # not in a thread: what it has open is used here
+    except LabError as error:
+        screen.refuse(error)
+        return
+
+    def over(_: None) -> None:
+        booth.close()
+        cells = max(40, min(screen.size.width - 8, 100))
+        screen.aside("votes", lambda: screen.lab.votes(run, cells), show)
+
+    screen.app.push_screen(BlindScreen(booth, BlindSay(say.language)), over)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,7 @@ from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 from promptlab.tui import grid
-from promptlab.tui.grid import Rect
+from promptlab.tui.grid import Rect, differing
 from promptlab.tui.ladder import Ladder, Part
 from promptlab.tui.marked import Row, Span
 from promptlab.tui.pane import Pane, Shows
@@ -73,7 +73,8 @@ class Board:
     def climbs_by(self, plan: Plan, costing: Costing) -> None:
         """Give it the ladder of a plan; a sweep is shown so unless the user chooses otherwise."""
         if len(self.panes) > 1:
-            self.ladder = Ladder(plan, costing, self.panes, self._say, lambda cell: self._clocks[cell]())
+            clocks = self._clocks  # and not the board: what goes round in a circle is let go of late
+            self.ladder = Ladder(plan, costing, self.panes, self._say, lambda cell: clocks[cell]())
             self.layout = "ladder" if plan.sweep is not None else None
             self._arrange()
 
@@ -117,7 +118,7 @@ class Board:
         if self.zoomed or len(self.panes) == 1:
             self._placed = [Placed(self.focus, Rect(0, BAR, wide, tall))]
         elif self.style == "focus":
-            left = min(grid.STRIP, wide * 2 // 5) if wide >= grid.STRIP_FROM else 0
+            left = self._left
             self._strip = Rect(0, BAR, left, tall) if left else None
             start = left + 1 if left else 0
             self._placed = [Placed(self.focus, Rect(start, BAR, wide - start, tall))]
@@ -128,10 +129,25 @@ class Board:
                 Placed(first + place, rect._replace(y=rect.y + BAR))
                 for place, rect in enumerate(places) if first + place < len(self.panes)
             ]  # fmt: skip
-        for number, rect in self._placed:
-            self.panes[number].place(max(4, rect.width), max(3, rect.height))
+        for number, _ in self._placed:
+            self.panes[number].place(*self._room_of(number))
         self._shown = {}
         self._rest()
+
+    def _room_of(self, number: int) -> tuple[int, int]:
+        """Cells and rows of a pane when it is shown."""
+        wide, tall = self.width, max(1, self.height - BAR)
+        if self.zoomed or self.climbs or len(self.panes) == 1:
+            return max(4, wide), max(3, tall)
+        if self.style == "focus":
+            return max(4, wide - self._left - 1 if self._left else wide), max(3, tall)
+        rect = grid.cells(self._shape, wide, tall)[number % self._shape.capacity]
+        return max(4, rect.width), max(3, rect.height)
+
+    @property
+    def _left(self) -> int:
+        """Cells of the strip beside the pane in focus."""
+        return min(grid.STRIP, self.width * 2 // 5) if self.width >= grid.STRIP_FROM else 0
 
     def _rest(self) -> None:
         """Of panes that are not on the screen, let those sleep that have been away for longest."""
@@ -145,6 +161,12 @@ class Board:
     @property
     def visible(self) -> list[Placed]:
         return self._placed
+
+    @property
+    def rects(self) -> list[Rect]:
+        """The parts of the screen that are painted each on its own."""
+        parts = [part.rect for part in self._parts] if self.climbs else [placed.rect for placed in self._placed]
+        return [*parts, *([self._strip] if self._strip is not None else [])]
 
     @property
     def pages(self) -> int:
@@ -184,8 +206,7 @@ class Board:
         """The column behind the piece that begins at `x` in a row."""
         if y < BAR:
             return self.width
-        own = [part.rect for part in self._parts] if self.climbs else [placed.rect for placed in self._placed]
-        for rect in (*own, *([self._strip] if self._strip else [])):
+        for rect in self.rects:
             if rect.x == x and rect.has(x, y):
                 return rect.x + rect.width
         return x
@@ -242,6 +263,9 @@ class Board:
         """Where the letters stand, the pane in focus first: pane, part, line, text."""
         if not letters.strip():
             return []
+        rooms = [self._room_of(number) for number in range(min(self._shape.capacity, len(self.panes)))]
+        for number, pane in enumerate(self.panes):
+            pane.place(*rooms[number % len(rooms)])  # a line's number is one of the width in which it will be shown
         order = [*range(self.focus, len(self.panes)), *range(self.focus)]
         found = ((number, *hit) for number in order for hit in self.panes[number].find(letters))
         return list(islice(found, most))
@@ -261,11 +285,11 @@ class Board:
             return self._update_ladder(self.ladder, changed, everything)
         for number, rect in self._placed:
             rows = self.panes[number].paint(self._clocks[number](), focused=number == self.focus)
-            changed += _differing(self._shown.get(number, []), rows, rect) if not everything else []
+            changed += differing(self._shown.get(number, []), rows, rect) if not everything else []
             self._shown[number] = rows
         if self._strip is not None:
             strip = self._paint_strip(self._strip)
-            changed += _differing(self._strip_rows, strip, self._strip) if not everything else []
+            changed += differing(self._strip_rows, strip, self._strip) if not everything else []
             self._strip_rows = strip
         return changed
 
@@ -277,7 +301,7 @@ class Board:
         if [part.rect for part in before] != [part.rect for part in self._parts]:
             return [Rect(0, 0, self.width, self.height)]
         for was, part in zip(before, self._parts, strict=True):
-            changed += _differing(was.rows, part.rows, part.rect)
+            changed += differing(was.rows, part.rows, part.rect)
         return changed
 
     def row(self, y: int) -> list[tuple[int, Row]]:
@@ -341,29 +365,16 @@ class Board:
         return [*rows, *[blank] * (rect.height - len(rows))]
 
 
-def _differing(before: list[Row], rows: list[Row], rect: Rect) -> list[Rect]:
-    """Runs of rows that are not what they were, as parts of the screen."""
-    if before is rows:
-        return []
-    found: list[Rect] = []
-    for number, row in enumerate(rows):
-        if number < len(before) and before[number] == row:
-            continue
-        y = rect.y + number
-        if found and found[-1].y + found[-1].height == y:
-            found[-1] = found[-1]._replace(height=found[-1].height + 1)
-        else:
-            found.append(Rect(rect.x, y, rect.width, 1))
-    return found
-
-
 def board_of(
     run: Run, costing: Costing, say: Say, now: Callable[[], float], past: str = "",
+    windows: Mapping[str, int] | None = None,
 ) -> Board:  # fmt: skip
     """The panes of a run; `past` is when it ran, for one out of the history."""
     board = Board([Sleeper(cell, say, costing) for cell in run.plan.cells], say, now,
                   about(say, run.id, run.plan.prompt, past, turn_of(run)))  # fmt: skip
     board.run = run
+    for pane in board.panes:
+        pane.window = (windows or {}).get(pane.cell.target)
     board.climbs_by(run.plan, costing)
     return board
 

@@ -44,6 +44,9 @@ class Booth(Protocol):
     def clock(self) -> str:
         """The time of a vote: UTC, ISO 8601."""
 
+    def close(self) -> None:
+        """End what runs, and let go of the history."""
+
     def want(self, cells: Collection[int]) -> None:
         """These may be sent now."""
 
@@ -51,7 +54,7 @@ class Booth(Protocol):
         """Nobody will read any more of these."""
 
     def cast(self, ballot: Ballot) -> Ballot:
-        """Keep a vote; it comes back with its number."""
+        """Keep a vote, or what has changed of one; it comes back with its number."""
 
     def take_back(self, ballot: Ballot) -> None: ...
 

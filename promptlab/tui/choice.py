@@ -36,17 +36,6 @@ class Choice:
     def target(self) -> str:
         return self.named or self.model.target
 
-    @property
-    def told(self) -> Sequence[str]:
-        """What is known of it, in a few words."""
-        model = self.model
-        said = [model.kind if model.kind not in (None, "chat") else "", _THINKS.get(model.thinks or "", ""),
-                context_text(model.context) if model.context else "", price_text(model) if model.price else "",
-                "loaded" if model.loaded else ""]  # fmt: skip
-        return [text for text in said if text]
-
-
-_THINKS = {"yes": "thinks", "switchable": "can think"}
 
 
 class Stock(Protocol):
@@ -89,7 +78,7 @@ class Shown:
 @dataclass(slots=True)
 class Choosing:
     """All that can be chosen and what was done with it: letters, narrowings, ticks, favourites. `single`: one target
-    is chosen, and there are neither ticks nor groups."""
+    is chosen, be it one that is in no list, and there are neither ticks nor groups."""
 
     ticked: list[str]
     choices: Sequence[Choice] = ()
@@ -146,7 +135,15 @@ class Choosing:
             fitting.sort(key=lambda one: (one.target not in self.first, one.target not in self.favourites))
         fitting.sort(key=lambda one: bool(one.lacks) and one.target not in self.first)
         rows = [*self._groups(), *(Row(choice.target, choice) for choice in fitting)]
-        return Shown(rows[:MOST], max(0, len(rows) - MOST))
+        more = max(0, len(rows) - MOST)
+        return Shown([*rows[:MOST], *self._written(known)], more)
+
+    def _written(self, known: Mapping[str, Choice]) -> list[Row]:
+        """Where one target is chosen, it may be one that is in no list: the letters as they stand."""
+        target = self.letters.strip()
+        if not self.single or not target or target in known:
+            return []
+        return [Row(target, _unseen(target, known, looked=bool(self.choices)))]
 
     def _takes(self, choice: Choice) -> bool:
         model = choice.model
@@ -195,11 +192,15 @@ def columns(row: Row, say: Say) -> Columns:
     notes = [say("models_retires", day=model.retires)] if model.retires else []
     notes += [] if choice.here else [say("models_not_seen")]
     return (
-        clean_line(choice.target), clean_line(model.kind or "?") if choice.here else "",
+        clean_line(choice.target), kind_text(model, say) or "?" if choice.here else "",
         say(f"models_thinks_{model.thinks}") if model.thinks else "?" if choice.here else "",
         context_text(model.context), say("free") if model.local else price_text(model), key_text(choice, say),
         "  ".join(notes),
     )  # fmt: skip
+
+
+def kind_text(model: Model, say: Say) -> str:
+    return say.known(f"models_kind_{model.kind}", clean_line(model.kind)) if model.kind else ""
 
 
 def key_text(choice: Choice, say: Say) -> str:
@@ -249,7 +250,7 @@ def detail(row: Row, say: Say) -> str:
     key = key_text(row.choice, say) + (f" ({clean_line(row.choice.lacks)})" if row.choice.lacks else "")
     price = say("free") if model.local else f"${said[4]}" if model.price else ""
     parts = [
-        said[0], clean_line(model.name), clean_line(model.kind or ""), thinks, say("loaded") if model.loaded else "",
+        said[0], clean_line(model.name), kind_text(model, say), thinks, say("loaded") if model.loaded else "",
         say("context", count=said[3]) if model.context else "", price,
         f"{model.size / 1e9:.1f} GB" if model.size else "", clean_line(model.quantisation or ""),
         f"{say('models_key')}: {key}" if key != "-" else "", said[-1],

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from promptlab.arm import Place, arm_of, parts_of, place_of, prompts_of, shown
-from promptlab.ballot import MOST_SEEN, USER, Ballot, Seen, Verdict
+from promptlab.ballot import KNOWN, MOST_SEEN, REVEALED, USER, Ballot, Seen, Verdict
 from promptlab.errors import UsageError
 from promptlab.plan import Cell, Plan
 
@@ -152,8 +152,16 @@ class Contest:
             Seen(self.run, seat, arm_of(self.plan, self._cells[seat]), one.length, not one.ended)
             for seat, one in zip(self.match.seats, said, strict=True)
         )
-        flags = (*flags, REVEALED) if self.at in self._known else tuple(flags)
-        return Ballot(created, USER, self.match.key, seen, verdict, seconds, self.note, flags)
+        return Ballot(created, USER, self.match.key, seen, verdict, seconds, self.note, (*flags, *self._not_blind()))
+
+    def _not_blind(self) -> list[str]:
+        """What keeps this vote from being blind: its sides were told already, or one of its answers stood in another
+        match, whose names were told."""
+        if self.at in self._known:
+            return [REVEALED]
+        told = {one.cell for ballot in self._before for one in ballot.seen if one.run == self.run}
+        told |= {seat for place in self._known for seat in self.matches[place].seats}
+        return [KNOWN] if told.intersection(self.match.seats) else []
 
     def keep(self, ballot: Ballot) -> None:
         """A vote that is kept: its sides are told."""
@@ -190,8 +198,9 @@ class Contest:
 
     def so_far(self) -> SoFar:
         """What the votes tell by now. numpy is imported here."""
+        from promptlab.analysis.exact import votes_left
+        from promptlab.analysis.preference import pairs
         from promptlab.analysis.showing import votes_of
-        from promptlab.analysis.preference import pairs, votes_left
 
         ballots = self.ballots()
         counted = [ballot for ballot in ballots if ballot.counts]

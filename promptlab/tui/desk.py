@@ -13,11 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Checkbox, Footer, Input, OptionList, Static, TextArea
+from textual.widgets import Checkbox, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from promptlab.profile.section import MORE, ORDER, same
 from promptlab.render.sanitise import clean, clean_line
+from promptlab.tui.foot import Foot
 from promptlab.tui.shelf import Draft, Look, Opened, Saved, Shelf, Told, shown
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
 from promptlab.tui.text import Say
@@ -33,8 +34,9 @@ class Section(TextArea):
     ]
 
     def __init__(self, key: str, text: str, placeholder: str) -> None:
-        super().__init__(clean(text, keep=True), placeholder=placeholder, compact=True, highlight_cursor_line=False,
-                         id=f"section-{key}", classes="section")  # fmt: skip
+        # A placeholder that is a text would be read as markup, and it is from a file that somebody shares.
+        super().__init__(clean(text, keep=True), placeholder=Content(placeholder), compact=True,
+                         highlight_cursor_line=False, id=f"section-{key}", classes="section")  # fmt: skip
         self.cursor_blink = False  # an idle screen is painted no more
         self.key, self._raw = key, text
 
@@ -106,6 +108,7 @@ class Desk(SightScreen):
         self._lock = threading.Lock()
         self._waits = bool(opened.since)  # a text is kept in the cache
         self._settled = False  # nothing more is to be kept
+        self._saves = False
 
     def compose(self) -> ComposeResult:
         say, draft, inherited = self.say, self.draft, self._opened.inherited
@@ -131,7 +134,7 @@ class Desk(SightScreen):
         found.can_focus = False
         yield found
         yield Static(id="told", classes="-empty")
-        yield Footer(compact=True, show_command_palette=False)
+        yield Foot()
 
     def on_mount(self) -> None:
         first = self.query_one("#name") if not self.draft.name else self.query_one("#section-goal")
@@ -141,7 +144,7 @@ class Desk(SightScreen):
         if self._opened.since:
             key = "profile_draft_stale" if self._opened.stale else "profile_draft_waits"
             self.tell(self.say(key, when=clean_line(self._opened.since)))
-        self._begin()
+        self.look_now()
 
     def on_unmount(self) -> None:
         self._keep()
@@ -226,8 +229,26 @@ class Desk(SightScreen):
             self.tell(self.say("profile_name_first"), error=True)
             self.action_save_as()
             return
-        draft = self.draft
-        self.aside(lambda: self._shelf.save(draft), lambda saved: self._is_saved(draft, saved))
+        self._save(self._is_saved)
+
+    def _save(self, then: Callable[[Draft, Saved], object]) -> None:
+        """One at a time: a second one would find the file changed by the first."""
+        if self._saves:
+            return
+        self._saves, draft = True, self.draft
+
+        def save() -> Saved:
+            try:
+                return self._shelf.save(draft)
+            except BaseException:
+                self._saves = False
+                raise
+
+        def done(saved: Saved) -> None:
+            self._saves = False
+            then(draft, saved)
+
+        self.aside(save, done)
 
     @on(Input.Submitted, "#name")
     def name_entered(self) -> None:
@@ -316,16 +337,15 @@ class Desk(SightScreen):
                 self._end(discard=True)
 
     def action_save_and_leave(self) -> None:
-        draft = self.draft
-        if not draft.name:
+        if not self.draft.name:
             self.action_save()
             return
 
-        def saved(done: Saved) -> None:
-            self._is_saved(draft, done)
+        def leave(sent: Draft, saved: Saved) -> None:
+            self._is_saved(sent, saved)
             self._end()
 
-        self.aside(lambda: self._shelf.save(draft), saved)
+        self._save(leave)
 
     def _end(self, *, discard: bool = False) -> None:
         if discard:

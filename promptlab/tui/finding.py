@@ -1,17 +1,23 @@
-"""Find in all panes, and two panes as one text."""
+"""Find in all panes, and two panes as one text: what both have, what only one has."""
 
 from __future__ import annotations
 
+import re
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from promptlab.render.sanitise import clean
-from promptlab.tui.difference import difference
+from promptlab.tui.marked import Span
 from promptlab.tui.picker import Compared, Item, Picker
 from promptlab.tui.status import title
 
 if TYPE_CHECKING:
-    from promptlab.tui.marked import Span
+    from promptlab.tui.board import Board
     from promptlab.tui.screen import LabScreen
+
+MOST = 4000  # words of each text that are compared; the work grows with their product
+_WORDS = re.compile(r"\n|[^\S\n]+|[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff65]|\w+|[^\w\s]")
+MARKS = {"gone": ("[-", "-]"), "new": ("{+", "+}")}  # said without colour, too
 
 
 def open_find(screen: LabScreen) -> None:
@@ -28,6 +34,8 @@ def open_find(screen: LabScreen) -> None:
         if where is not None:
             pane, part, line = where.split()
             board.go(int(pane))
+            if board.climbs:  # whose samples are too short to show it
+                screen.action_zoom()
             board.current.reveal(part, int(line))
             screen.canvas.paint()
 
@@ -48,16 +56,16 @@ def open_compare(screen: LabScreen) -> None:
         return [item for item in items if letters.casefold() in item.line.casefold()]
 
     if len(items) == 1:
-        _compare(screen, items[0].id)
+        _compare(screen, board, items[0].id)
     else:
         picker = Picker(say("compare"), say("find_filter"), say("compare_keys"), say("find_none"), load, quick=True)
-        screen.app.push_screen(picker, lambda other: _compare(screen, other))
+        screen.app.push_screen(picker, lambda other: _compare(screen, board, other))
 
 
-def _compare(screen: LabScreen, other: str | None) -> None:
-    board, say = screen.board, screen.say
+def _compare(screen: LabScreen, board: Board, other: str | None) -> None:
+    say = screen.say
     screen.canvas.repaint()
-    if other is None or board is None:
+    if other is None:
         return
     one, two = board.current, board.panes[int(other)]
     first, second = one.said.answer, two.said.answer
@@ -72,3 +80,22 @@ def _compare(screen: LabScreen, other: str | None) -> None:
         screen.app.push_screen(Compared(name, say("compared_foot"), spans))
 
     screen.aside("compare", lambda: difference(clean(first), clean(second)), show)  # long texts take a second
+
+
+def difference(first: str, second: str) -> list[Span]:
+    """Two texts as one, by words, Chinese by characters: spans of the styles same, gone and new, in reading order; gone
+    and new ones stand in marks."""
+    left, right = (_WORDS.findall(text) for text in (first, second))
+    spans: list[Span] = []
+    matcher = SequenceMatcher(None, left[:MOST], right[:MOST], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            spans.append(Span("".join(left[a:b]), "same"))
+            continue
+        for style, words in (("gone", left[a:b]), ("new", right[c:d])):
+            if words:
+                before, after = MARKS[style]
+                spans.append(Span(f"{before}{''.join(words)}{after}", style))
+    if len(left) > MOST or len(right) > MOST:
+        spans.append(Span("\n…", "same"))
+    return spans

@@ -3,7 +3,7 @@ in the words at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -13,7 +13,6 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
@@ -22,6 +21,7 @@ from promptlab.errors import LabError, UsageError
 from promptlab.params import PARAMETERS
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui import wording
+from promptlab.tui.aside import Glance, told
 from promptlab.tui.composer import OneLine
 from promptlab.tui.key import translate
 from promptlab.tui.outlook import Blank, Outlook, described, explained, line
@@ -37,7 +37,7 @@ class Ending(Suggester):
 
     def __init__(self, words: Iterable[str]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self._words = tuple(words)
+        self._words = tuple(word for word in words if word.isprintable())  # it is shown as it is
 
     async def get_suggestion(self, value: str) -> str | None:
         before, comma, last = value.rpartition(",")
@@ -58,7 +58,8 @@ class Lines(TextArea):
     """A field of several lines; from its first and last one the cursor goes on to the next field."""
 
     def __init__(self, of: Blank, value: str, placeholder: str = "") -> None:
-        super().__init__(value, placeholder=placeholder, compact=True, highlight_cursor_line=False)
+        # A placeholder that is a text would be read as markup, and it is from a file that somebody shares.
+        super().__init__(value, placeholder=Content(placeholder), compact=True, highlight_cursor_line=False)
         self.cursor_blink = False
         self.of = of
 
@@ -110,11 +111,12 @@ class Form(ModalScreen[bool]):
     Form #told.-error { color: $text-error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+o", "dismiss(False)", "k_back", id="form.back", show=False),
+        Binding("escape,ctrl+o", "dismiss(False)", "k_close", id="form.back", show=False),
         Binding("ctrl+j,ctrl+enter", "dismiss(True)", "k_send", id="form.send", show=False),
         Binding("down", "app.focus_next", "k_down", id="form.down", show=False),
         Binding("up", "app.focus_previous", "k_up", id="form.up", show=False),
         Binding("ctrl+z", "undo", "k_restore", id="form.undo", show=False),
+        Binding("f1", "help", "k_help", id="form.help", show=False, priority=True),
     ]
 
     def __init__(self, lab: LabScreen) -> None:
@@ -122,9 +124,7 @@ class Form(ModalScreen[bool]):
         self._lab, self._say, self._first = lab, lab.say, lab.words
         self._outlook: Outlook | None = None
         self._wrong: dict[str, str] = {}  # parameters that can't be read, and why
-        self._wait: Timer | None = None
-        self._looks = False
-        self._asked = ""
+        self._glance = Glance(self, lab.say, PAUSE, self._sight, lambda error: self._tell(Outlook(problem=error)))
         self._profile = ""
         translate(self, lab.say)
 
@@ -143,7 +143,7 @@ class Form(ModalScreen[bool]):
     def on_mount(self) -> None:
         for entry in self.query(Entry):
             self._check(entry)
-        self._look()
+        self._glance.begin()
 
     @on(events.Resize)
     def resized(self, event: events.Resize) -> None:
@@ -165,7 +165,7 @@ class Form(ModalScreen[bool]):
         else:
             self._lab.words = wording.put_variable(words, field.of.name, text or None)
         self._show_rows()
-        self._expect()
+        self._glance.expect()
 
     @staticmethod
     def _reads(field: Entry | Lines) -> str:
@@ -197,15 +197,15 @@ class Form(ModalScreen[bool]):
                 field.value = self._stands(field.of)
             self._check(field)
         self._show_rows()
-        self._expect()
+        self._glance.expect()
         self._lab.tell(self._say("form_undone"))
 
-    # -- what comes of it ------------------------------------------------------------------------------------------
+    def action_help(self) -> None:
+        from promptlab.tui.pages import open_help_of
 
-    def _expect(self) -> None:
-        if self._wait is not None:
-            self._wait.stop()
-        self._wait = self.set_timer(PAUSE, self._look)
+        open_help_of(self, self._say, self._say("form"))
+
+    # -- what comes of it ------------------------------------------------------------------------------------------
 
     def _sound(self) -> str:
         """The words without what can't be read: the rest is told all the same."""
@@ -214,28 +214,20 @@ class Form(ModalScreen[bool]):
             words = wording.put_parameter(words, name, "")
         return words
 
-    def _look(self) -> None:
-        self._wait = None
-        if self._looks:
-            return
-        self._looks, self._asked = True, self._sound()
-        self.run_worker(self._carry_out, thread=True, exit_on_error=True)
+    def _sight(self) -> Callable[[], Callable[[], object]]:
+        lab, words = self._lab.lab, self._sound()
 
-    def _carry_out(self) -> None:
-        words = self._asked
-        try:
-            found = self._lab.lab.outlook(words)
-        except LabError as error:
-            found = Outlook(problem=error)
-        self.app.call_from_thread(self._found, found, words)
+        def look() -> Callable[[], object]:
+            try:
+                found = lab.outlook(words)
+            except LabError as error:
+                found = Outlook(problem=error)
+            return lambda: self._found(found, words)
+
+        return look
 
     def _found(self, found: Outlook, words: str) -> None:
-        self._looks = False
-        if not self.is_mounted:
-            return
         if words != self._sound():
-            if self._wait is None:
-                self._look()
             return
         if found.problem is None or self._outlook is None:
             self._outlook = found
@@ -244,17 +236,14 @@ class Form(ModalScreen[bool]):
         self._show_rows()
 
     def _tell(self, found: Outlook) -> None:
-        say, told = self._say, self.query_one("#told", Static)
-        if found.problem is None:
+        say, notice, problem = self._say, self.query_one("#told", Static), found.problem
+        if problem is None:
             targets = ", ".join(dict.fromkeys(map(clean_line, found.targets)))
             count = say("cells", count=f"{found.panes:,}")
             self.query_one("#for", Static).update(Content(f"{say('form_targets', targets=targets)}  ·  {count}"))
-            text = ""
-        else:
-            text = f"✗ {found.problem.message}" + (f" → {found.problem.hint}" if found.problem.hint else "")
-        told.set_class(found.problem is not None, "-error")
-        told.display = bool(text)
-        told.update(Content(clean_line(text)))
+        notice.set_class(problem is not None, "-error")
+        notice.display = problem is not None
+        notice.update(Content(clean_line(told(problem)) if problem is not None else ""))
 
     def _show_blanks(self, found: Outlook) -> None:
         """Fields for the variables, once it is known which there are."""
@@ -292,8 +281,8 @@ class Form(ModalScreen[bool]):
             row.set_class(bool(wrong), "-wrong")
             row.label.update(Content(f"✗ {of}" if wrong else of))
             row.set_class(bool(self._stands(of)), "-asked")
-            told = f"✗ {wrong}" if wrong else line(self._outlook, of, self._say) if self._outlook else "…"
-            fate.update(Content(clean_line(told)))
+            said = f"✗ {wrong}" if wrong else line(self._outlook, of, self._say) if self._outlook else "…"
+            fate.update(Content(clean_line(said)))
         self._explain()
 
     @on(events.DescendantFocus)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_WIDTH, LEAST_HEIGHT = 38, 9  # cells and rows of a pane, its title and facts among them
@@ -68,4 +69,20 @@ def cells(form: Shape, width: int, height: int) -> list[Rect]:
             found.append(Rect(left, top, wide, tall))
             left += wide + 1
         top += tall
+    return found
+
+
+def differing(before: Sequence[object], rows: Sequence[object], rect: Rect) -> list[Rect]:
+    """Runs of rows that are not what they were, as parts of the screen; `rect` is the place of all."""
+    if before is rows:
+        return []
+    found: list[Rect] = []
+    for number, row in enumerate(rows):
+        if number < len(before) and before[number] == row:
+            continue
+        y = rect.y + number
+        if found and found[-1].y + found[-1].height == y:
+            found[-1] = found[-1]._replace(height=found[-1].height + 1)
+        else:
+            found.append(Rect(rect.x, y, rect.width, 1))
     return found

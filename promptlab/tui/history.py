@@ -14,11 +14,13 @@ from textual.widgets import OptionList, Static
 
 from promptlab.render.sanitise import clean_line
 from promptlab.tui.board import board_of
-from promptlab.tui.past import ENDINGS, FORMATS, KINDS, about, fits, line, wanted
+from promptlab.tui.key import translate
+from promptlab.tui.past import FORMATS, KINDS, about, file_name, fits, line, wanted
 from promptlab.tui.picker import Item, Line, Picker
 
 if TYPE_CHECKING:
     from promptlab.store import Summary
+    from promptlab.tui.board import Board
     from promptlab.tui.lab import Past
     from promptlab.tui.screen import LabScreen
     from promptlab.tui.text import Say
@@ -33,6 +35,7 @@ class Runs(Picker):
         Binding("ctrl+y", "choose('again')", "k_again", id="history.again", show=False, priority=True),
         Binding("ctrl+s", "choose('keep')", "k_keep", id="history.keep", show=False, priority=True),
         Binding("ctrl+e", "choose('export')", "k_export", id="history.export", show=False, priority=True),
+        Binding("f1", "help", "k_help", id="history.help", show=False, priority=True),
     ]
 
     def __init__(self, screen: LabScreen) -> None:
@@ -41,6 +44,7 @@ class Runs(Picker):
         self._texts: dict[str, Mapping[int, str]] = {}
         say = self._say
         super().__init__(say("history"), say("history_filter"), say("history_keys"), say("history_empty"), self._wanted)
+        translate(self, say)
 
     def compose_list(self) -> ComposeResult:
         with Horizontal(id="runs"):
@@ -73,6 +77,11 @@ class Runs(Picker):
     def _excerpt(self, run: int) -> str:
         return " … ".join(dict.fromkeys(texts[run] for texts in self._texts.values() if run in texts))
 
+    def action_help(self) -> None:
+        from promptlab.tui.pages import open_help_of
+
+        open_help_of(self, self._say, self._say("history"))
+
     def action_choose(self, what: str) -> None:
         at = self.query_one(OptionList).highlighted
         if at is not None and at < len(self._items):
@@ -97,15 +106,21 @@ def open_history(screen: LabScreen) -> None:
 
 
 def _open(screen: LabScreen, run: int) -> None:
-    screen.aside("open", lambda: screen.lab.history.open(run), lambda past: show(screen, past))
+    _aside(screen, run, lambda board: show(screen, board))
 
 
 def _again(screen: LabScreen, run: int) -> None:
-    def send(past: Past) -> None:
-        show(screen, past)
+    def send(board: Board) -> None:
+        show(screen, board)
         screen.action_again()
 
-    screen.aside("open", lambda: screen.lab.history.open(run), send)
+    _aside(screen, run, send)
+
+
+def _aside(screen: LabScreen, run: int, then: Callable[[Board], object]) -> None:
+    """Read a run, and fold what it said: both take a moment."""
+    history, say = screen.lab.history, screen.say
+    screen.aside("open", lambda: past_board(history.open(run), say), then)
 
 
 def _keep(screen: LabScreen, run: int) -> None:
@@ -130,8 +145,8 @@ def _export(screen: LabScreen, run: int) -> None:
         if format is None:
             screen.canvas.repaint()
         else:
-            screen.app.push_screen(Line(say("export_file"), f"run-{run}.{ENDINGS.get(format, format)}",
-                                        say("line_keys")), lambda file: named(format, file))  # fmt: skip
+            field = Line(say("export_file"), file_name(run, format), say("line_keys"))
+            screen.app.push_screen(field, lambda file: named(format, file))
 
     def named(format: str, file: str | None) -> None:
         screen.canvas.repaint()
@@ -147,15 +162,19 @@ def _export(screen: LabScreen, run: int) -> None:
 _DO: dict[str, Callable[[LabScreen, int], None]] = {"open": _open, "again": _again, "keep": _keep, "export": _export}
 
 
-def show(screen: LabScreen, past: Past) -> None:
-    """A run of the history in the panes."""
+def past_board(past: Past, say: Say) -> Board:
+    """A run of the history in panes."""
     last = max((stamped.at for stamped in past.events), default=0.0)
     when = past.run.created[:16].replace("T", " ")
-    board = board_of(past.run, past.costing, screen.say, lambda: last, when)
+    board = board_of(past.run, past.costing, say, lambda: last, when, past.windows)
     for stamped in past.events:
         board.take(stamped)
     for pane in board.panes:
-        pane.follows = False  # a text that has ended is read from its beginning
+        pane.to_turn()
+    return board
+
+
+def show(screen: LabScreen, board: Board) -> None:
     screen.canvas.show(board)
     screen.tell("")
     screen.refresh_bindings()

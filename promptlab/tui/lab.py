@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from promptlab.errors import LabError
 from promptlab.events import Stamped
-from promptlab.tui.choice import Choice as Choice
 
 if TYPE_CHECKING:
     from promptlab.analysis import Reading, Sample
@@ -20,16 +19,19 @@ if TYPE_CHECKING:
     from promptlab.transcript import Transcript
     from promptlab.tui.choice import Stock
     from promptlab.tui.outlook import Outlook
+    from promptlab.tui.booth import Booth
     from promptlab.tui.past import History
     from promptlab.tui.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A plan has been made ready, and its run has a number."""
+    """A plan has been made ready, and its run has a number. `windows` is how many tokens a target's model has room for
+    at all, question and answer together, where that is known."""
 
     run: Run
     costing: Costing
+    windows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Past:
     run: Run
     events: Sequence[Stamped]
     costing: Costing
+    windows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,12 @@ class Lab(Protocol):
     def preview(self, words: str, prompt: str) -> Sequence[Preview]:
         """Every request that would be sent now."""
 
+    def booth(self, run: int) -> Booth:
+        """A blind vote on a run of the history; to be closed, and used in the thread that asked for it."""
+
+    def votes(self, run: int, cells: int) -> str:
+        """What the votes on a run show, in so many columns; empty without votes."""
+
     def read(self, plan: Plan, ended: Turns, costing: Costing, known: dict[int, Sample]) -> Reading:
         """What these cells of a sweep show, which have ended; `known` keeps what was worked out of each of them."""
 
@@ -157,6 +166,3 @@ class Lab(Protocol):
 
     def outlook(self, words: str) -> Outlook:
         """What every target does with every parameter, and the variables of the profile."""
-
-    def choices(self, letters: str) -> list[Choice]:
-        """The models that can be used here and that these letters fit, best first."""

@@ -10,12 +10,11 @@ from promptlab.plan import Plan
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width, wrap_line
-from promptlab.tui import gauge, grid, preview
+from promptlab.tui import gauge, grid
 from promptlab.tui.grid import Rect
 from promptlab.tui.marked import Row, Span
-from promptlab.tui.measured import Measured
 from promptlab.tui.pane import Pane
-from promptlab.tui.rung import Rung, Side, Spot, climb, sides, spots
+from promptlab.tui.rung import Rung, Side, Spot, climb, sample, sides, spots
 from promptlab.tui.text import Say
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Ladder:
     ) -> None:  # fmt: skip
         self.sides = sides(plan)
         self.spots = spots(self.sides)
-        self.measured = Measured(plan, costing)
+        self.measured = gauge.Measured(plan, costing)
         self.best: int | None = None
         self.asked = False  # whether the history has been asked for it
         self.parts: list[Part] = []
@@ -278,7 +277,7 @@ class Ladder:
             same = kept.of == of and pane.said.state not in ("connecting", "waiting")
             if same or (not pane.said.ending and abs(now - kept.at) < _STILL):
                 return kept.rows
-        rows = preview.rows(pane, cells, lines, now, self._say)
+        rows = sample(pane, cells, lines, now, self._say)
         self._kept[cell] = _Kept(of, now, rows)
         return rows
 

@@ -10,11 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from promptlab.errors import LabError
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad
+from promptlab.tui.foot import Foot
 from promptlab.tui.key import translate
 from promptlab.tui.shelf import Card, Look, Shelf, pick
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
@@ -32,6 +34,11 @@ def open_library(screen: LabScreen) -> None:
     from promptlab.tui.wording import profile, put_profile
 
     shelf, say = screen.lab.shelf, screen.say
+    try:
+        marked = profile(screen.words) or ""
+    except LabError as error:
+        screen.refuse(error)
+        return
 
     def chosen(name: str | None) -> None:
         if name is not None:
@@ -45,7 +52,7 @@ def open_library(screen: LabScreen) -> None:
             screen.editor.clear()
             screen.tell(say("profile_has_prompt"))
 
-    library = Library(shelf, say, screen.words, screen.editor.text, profile(screen.words) or "")
+    library = Library(shelf, say, screen.words, screen.editor.text, marked)
     screen.app.push_screen(library, chosen)
 
 
@@ -99,7 +106,7 @@ class Library(SightScreen):
             with VerticalScroll(id="side"):
                 yield Static(id="shown")
         yield Static(id="told", classes="-empty")
-        yield Footer(compact=True, show_command_palette=False)
+        yield Foot()
 
     def on_mount(self) -> None:
         self.query_one("#letters").focus()

@@ -33,17 +33,18 @@ def measure(screen: LabScreen) -> None:
     lab, run = screen.lab, board.run
 
     def read() -> Found:
-        number = run.id if run is not None else None
+        number, best = run.id if run is not None else None, ladder.best
         began = time.thread_time()
-        best = ladder.best if ladder.asked or number is None else lab.best(number)
         try:
+            if number is not None and not ladder.asked:
+                best = lab.best(number)
             reading = lab.read(measured.plan, ended, measured.costing, measured.known)
         except LabError:
             return None, {}, best, 0.0
         drawn = ladder.draw(reading, measured.version + 1)
         return reading, drawn, best, time.thread_time() - began
 
-    screen.aside("measure", read, lambda found: _took(screen, board, ladder, found))
+    screen.aside(f"measure {id(ladder)}", read, lambda found: _took(screen, board, ladder, found))
 
 
 def _took(screen: LabScreen, board: Board, ladder: Ladder, found: Found) -> None:
@@ -59,24 +60,32 @@ def _took(screen: LabScreen, board: Board, ladder: Ladder, found: Found) -> None
 
 def open_measures(screen: LabScreen) -> None:
     """All that is measured, as `promptlab sweep` prints it: table, plots, findings."""
-    from promptlab.render.plot import plots
     from promptlab.render.sanitise import clean_line
-    from promptlab.render.table import measures
     from promptlab.tui.picker import Requests
 
     board, say = screen.board, screen.say
     ladder = board.ladder if board is not None else None
     reading = ladder.measured.reading if ladder is not None else None
     if ladder is None or reading is None:
-        screen.tell(say("measured_none"))
+        screen.tell(say("measured_not" if ladder is None and not screen.runs else "measured_none"))
         return
+    axes, all = ladder.axes, len(ladder.measured.plan.cells)
+    title = say("measured_of", count=ladder.measured.count, all=all)
     cells = max(20, min(_PAGE, int(screen.app.size.width * 0.96)) - 5)
-    spans = [(f"{picture}\n\n", "same") for picture in (measures(reading, cells, color=False), plots(reading, cells))]
-    spans += [(f"• {clean_line(remark.text)}\n", "same") for remark in reading.remarks]
-    spans += [(f"{clean_line(text)}\n", "head") for text in ladder.axes]
-    spans += [(f"{clean_line(note)}\n", "head") for note in reading.notes]
-    title = say("measured_of", count=ladder.measured.count, all=len(ladder.measured.plan.cells))
-    screen.app.push_screen(Requests(title, say("measures_foot"), spans))
+
+    def drawn() -> list[tuple[str, str]]:
+        from promptlab.render.plot import plots
+        from promptlab.render.table import measures
+
+        spans = [(f"{one}\n\n", "same") for one in (measures(reading, cells, color=False), plots(reading, cells))]
+        spans += [(f"• {clean_line(remark.text)}\n", "same") for remark in reading.remarks]
+        return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *reading.notes)]
+
+    def show(spans: list[tuple[str, str]]) -> None:
+        if screen.app.screen is screen:
+            screen.app.push_screen(Requests(title, say("measures_foot"), spans))
+
+    screen.aside("measures", drawn, show)
 
 
 def mark_best(screen: LabScreen) -> None:

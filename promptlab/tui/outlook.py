@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptlab.errors import LabError
-from promptlab.params import PARAMETERS, show
+from promptlab.params import PARAMETERS, Parameter, show
 from promptlab.render.sanitise import clean_line
 from promptlab.tui.advice import fate, short
 from promptlab.tui.lab import Foreseen
@@ -90,7 +90,7 @@ def line(outlook: Outlook, name: str, say: Say) -> str:
 def explained(outlook: Outlook | None, name: str, say: Say) -> str:
     """What a parameter is, and its fates in full."""
     declared = PARAMETERS[name]
-    said = [f"{name}: {declared.help} ({declared.range_text()})"]
+    said = [say("form_about", name=name, help=say.known(f"about_{name}", declared.help), range=_range(declared, say))]
     if declared.kind == "texts":
         said.append(say("form_several"))
     if outlook is not None:
@@ -98,6 +98,19 @@ def explained(outlook: Outlook | None, name: str, say: Say) -> str:
             notes = [note for note in _notes(outlook, name, targets) if note not in text]
             said.append(f"{', '.join(targets)}: {text}" + (f" ({'; '.join(notes)})" if notes else ""))
     return "\n".join(said)
+
+
+def _range(declared: Parameter, say: Say) -> str:
+    """Its values, in the user's language where it has words for them."""
+    kind = say.known(f"range_{declared.kind}", "")
+    if declared.choices:
+        return say("form_one_of", values=", ".join(declared.choices))
+    if not kind:
+        return declared.range_text()
+    low, high = declared.low, declared.high
+    if low is not None and high is not None:
+        return say("range_between", kind=kind, low=f"{low:g}", high=f"{high:g}")
+    return say("range_least", kind=kind, low=f"{low:g}") if low is not None else kind
 
 
 def _notes(outlook: Outlook, name: str, targets: Sequence[str]) -> list[str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.render.sanitise import clean_line
 from promptlab.tui.key import keys_of
 from promptlab.tui.picker import Help, Requests
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from promptlab.tui.lab import Preview
     from promptlab.tui.screen import LabScreen
+    from promptlab.tui.text import Say
+
+T = TypeVar("T")
 
 
 def open_preview(screen: LabScreen) -> None:
@@ -28,9 +33,34 @@ def open_preview(screen: LabScreen) -> None:
     screen.aside("preview", lambda: screen.lab.preview(words, prompt), show)
 
 
+# What the keys of a place are for, by the names of their bindings.
+LAB = {
+    "ask": ("send", "go_on", "go_on_one", "new_topic", "stop", "cancel"),
+    "ready": ("words", "models", "form", "profiles", "preview"),
+    "look": ("next", "previous", "jump", "zoom", "layout", "thinking", "find", "history", "back", "help"),
+}
+PANES = {
+    "panes": ("next", "previous", "jump", "page_on", "page_back", "zoom", "open", "layout", "editor"),
+    "read": ("down", "up", "page_down", "page_up", "end", "home", "thinking", "thinking_all", "mark", "find",
+             "together", "compare"),
+    "take": ("copy", "copy_thinking", "copy_code", "copy_request", "pager", "edit"),
+    "run": ("stop", "retry", "other_target", "again", "best", "vote", "measures", "help"),
+}  # fmt: skip
+MOUSE = ("click", "line", "wheel", "drag", "twice", "foot")
+
+
 def open_help(screen: LabScreen) -> None:
+    """The keys of where the focus is come first, then those that hold everywhere."""
     say = screen.say
-    everywhere = [*keys_of(screen), ("^p", say("k_palette")), ("^q", say.long("k_quit"))]
-    parts = [(say("help_where_lab"), everywhere), (say("help_where_panes"), keys_of(screen.canvas)),
-             (say("help_where_editor"), keys_of(screen.editor, "editor."))]  # fmt: skip
-    screen.app.push_screen(Help(say("help"), say("help_foot"), parts))
+    panes = [(say(f"help_{part}"), keys_of(screen.canvas, "panes.", names)) for part, names in PANES.items()]
+    editor = [(say("help_where_editor"), keys_of(screen.editor, "editor."))]
+    lab = [(say(f"help_{part}"), keys_of(screen, "lab.", names)) for part, names in LAB.items()]
+    lab[-1][1].extend([("^p", say("k_palette")), *keys_of(screen.app, "app.")])
+    mouse = [(say("help_mouse"), [(say(f"mouse_{one}"), say(f"mouse_{one}_does")) for one in MOUSE])]
+    parts = [*panes, *lab, *editor] if screen.focused is screen.canvas else [*lab, *editor, *panes]
+    screen.app.push_screen(Help(say("help"), say("help_foot"), [*parts, *mouse]))
+
+
+def open_help_of(page: Screen[T], say: Say, where: str) -> None:
+    """The keys of one page that stands over the lab."""
+    page.app.push_screen(Help(say("help"), say("help_foot"), [(where, keys_of(page))]))

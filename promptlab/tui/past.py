@@ -9,16 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit
+from promptlab.tui.advice import short
 from promptlab.tui.text import Say
 
 if TYPE_CHECKING:
     from promptlab.store import Summary
     from promptlab.tui.lab import Past
 
-ENDINGS = {"junit": "xml", "sft": "sft.jsonl", "pairs": "pairs.jsonl"}  # of files, where a format has another
+_ENDINGS = {"junit": "xml", "sft": "sft.jsonl", "pairs": "pairs.jsonl"}  # of files, where a format has another
 FORMATS = ("md", "html", "csv", "jsonl", "junit", "sft", "pairs", "parquet")
 KINDS = ("sweep", "done", "failed", "running", "cancelled", "profile")
 FILTERS = ("is", "target", "profile", "since")
+_TARGETS = 32  # cells that the targets of a line may take: what was asked is to be seen, too
+
+
+def file_name(run: int, format: str) -> str:
+    """What the file of a run that is exported is called, unless the user has another name for it."""
+    return f"run-{run}.{_ENDINGS.get(format, format)}"
 
 
 class History(Protocol):
@@ -92,8 +100,12 @@ def fits(one: Summary, what: Wanted, texts: Mapping[str, Mapping[int, str]], lin
         and all(any(part in target.casefold() for target in one.targets) for part in what.targets)
         and all(part in (one.profile or "").casefold() for part in what.profiles)
         and (what.since is None or one.created[:10] >= what.since.isoformat())
-        and all(word in line.casefold() or one.id in texts.get(word, ()) for word in what.words)
+        and all(_has(one, word, line) or one.id in texts.get(word, ()) for word in what.words)
     )
+
+
+def _has(one: Summary, word: str, line: str) -> bool:
+    return word in line.casefold() or any(word in target.casefold() for target in one.targets)
 
 
 def _is(one: Summary, kind: str) -> bool:
@@ -111,9 +123,10 @@ def line(summary: Summary, say: Say) -> str:
     done, count = summary.states.count("done"), len(summary.states)
     tally = f"{done}/{count}" if done < count else f"{count}"
     state = "" if summary.state == "done" else say.known(f"state_{summary.state}", summary.state)
-    targets = ", ".join(dict.fromkeys(map(clean_line, summary.targets)))
+    names = short(set(summary.targets))
+    targets = fit(", ".join(names[target] for target in dict.fromkeys(summary.targets)), _TARGETS)
     profile = f"[{clean_line(summary.profile)}]" if summary.profile else ""
-    axes = " × ".join(f"{name} {count}" for name, count in summary.axes or ())
+    axes = " × ".join(f"{name} {count}" for name, count in summary.axes or () if count > 1)
     parts = [f"{summary.id:>4}", summary.created[5:16].replace("T", " "), f"{tally:>5}", state, targets, profile,
              clean_line(axes), clean_line(summary.prompt)]  # fmt: skip
     return "  ".join(part for part in parts if part)
@@ -121,8 +134,10 @@ def line(summary: Summary, say: Say) -> str:
 
 def about(summary: Summary, say: Say, excerpt: str = "") -> list[tuple[str, str]]:
     """All that is known of a run without reading it: names and texts, several lines among them."""
-    states = ", ".join(f"{summary.states.count(state)} {say.known(f'run_{state}', state)}"
-                       for state in dict.fromkeys(summary.states))  # fmt: skip
+    going = summary.state == "running"  # what is queued may yet be sent
+    names = {state: say("queued") if going and state == "queued" else say.known(f"run_{state}", state)
+             for state in dict.fromkeys(summary.states)}  # fmt: skip
+    states = say("comma").join(f"{summary.states.count(state)} {name}" for state, name in names.items())
     told = [("", f"{say('run', run=summary.id)}  {summary.created[:16].replace('T', ' ')}"),
             (say("about_state"), f"{say.known(f'state_{summary.state}', summary.state)}: {states}"),
             (say("about_targets"), "\n".join(dict.fromkeys(map(clean_line, summary.targets)))),

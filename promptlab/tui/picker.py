@@ -16,6 +16,8 @@ from textual.widgets.option_list import Option
 
 from promptlab.errors import LabError
 from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import pad, width, wrap_line
+from promptlab.tui.aside import is_here
 
 
 class Item(NamedTuple):
@@ -30,11 +32,11 @@ class Picker(ModalScreen[str | None]):
     `quick`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "k_back", show=False),
-        Binding("down,ctrl+n", "move(1)", "k_down", show=False, priority=True),
-        Binding("up", "move(-1)", "k_up", show=False, priority=True),
-        Binding("pagedown", "move(10)", "k_page_down", show=False, priority=True),
-        Binding("pageup", "move(-10)", "k_page_up", show=False, priority=True),
+        Binding("escape", "dismiss(None)", "k_close", id="list.back", show=False),
+        Binding("down,ctrl+n", "move(1)", "k_down", id="list.down", show=False, priority=True),
+        Binding("up", "move(-1)", "k_up", id="list.up", show=False, priority=True),
+        Binding("pagedown", "move(10)", "k_page_down", id="list.page_down", show=False, priority=True),
+        Binding("pageup", "move(-10)", "k_page_up", id="list.page_up", show=False, priority=True),
     ]
 
     def __init__(
@@ -82,8 +84,8 @@ class Picker(ModalScreen[str | None]):
         self.app.call_from_thread(self.fill, letters, items, why)
 
     def fill(self, letters: str, items: list[Item], why: str) -> None:
-        if not self.is_mounted or self.query_one("#letters", Input).value != letters:
-            return  # other letters were typed meanwhile
+        if not is_here(self) or self.query_one("#letters", Input).value != letters:
+            return  # it was left, or other letters were typed meanwhile
         self._items = items
         listed = self.query_one(OptionList)
         listed.clear_options()
@@ -145,18 +147,26 @@ class Help(ModalScreen[None]):
         self._title, self._foot, self._parts = title, foot, parts
 
     def compose(self) -> ComposeResult:
-        column = 20 if self.app.size.width >= 80 else 9
         with Vertical(id="box"):
             yield Static(Content(self._title), id="box-title")
             with VerticalScroll(id="keys"):
-                for where, keys in self._parts:
-                    told = [_key_line(key, what, column) for key, what in keys]
-                    lines = [Content.styled(where, "bold"), *told, Content("")]
-                    yield Static(Content("\n").join(lines))
+                for _ in self._parts:
+                    yield Static(classes="part")
             yield Static(Content(self._foot), id="box-foot")
 
     def on_mount(self, event: events.Mount) -> None:
         self.query_one("#keys").focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._write)
+
+    def _write(self) -> None:
+        cells = max(20, self.query_one("#keys").outer_size.width - _BAR)
+        column = min(max((width(key) for _, keys in self._parts for key, _ in keys), default=0), cells // 3)
+        for part, (where, keys) in zip(self.query(".part").results(Static), self._parts, strict=True):
+            told = [line for key, what in keys for line in _key_lines(key, what, column, cells)]
+            heads = [Content.styled(line, "bold") for line in wrap_line(where, cells)]
+            part.update(Content("\n").join([*heads, *told, Content("")]))
 
 
 class Compared(ModalScreen[None]):
@@ -185,8 +195,13 @@ class Requests(Compared, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f4,q", "dismiss(None)", "k_back")]
 
 
+_BAR = 3  # cells that the scrollbar takes, and one for a margin
 _STYLES = {"head": "bold $text-accent", "same": "", "gone": "$text-error strike", "new": "$text-success bold"}
 
 
-def _key_line(key: str, what: str, column: int) -> Content:
-    return Content.assemble(" ", (key.ljust(column), "$accent"), " ", what)
+def _key_lines(key: str, what: str, column: int, cells: int) -> list[Content]:
+    """A key and what it does beside it, in as many lines as that takes; a key that is too long stands above."""
+    above = [Content.assemble("  ", (key, "$text-accent"))] if width(key) > column else []
+    first, *rest = wrap_line(what, max(8, cells - column - 4))
+    lines = [*above, Content.assemble("  ", (pad("" if above else key, column), "$text-accent"), "  ", first)]
+    return [*lines, *(Content(" " * (column + 4) + line) for line in rest)]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promptlab.render.sanitise import clean_line
-from promptlab.tui.picker import Item, Picker
+from promptlab.tui.target import open_one
 
 if TYPE_CHECKING:
     from promptlab.plan import Cell, Run
@@ -44,25 +43,9 @@ def _ended(board: Board, number: int) -> bool:
 
 
 def open_other_target(screen: LabScreen) -> None:
-    """Choose the target from what is here, or write any other one; the pane that had the focus gets it."""
-    say, board = screen.say, screen.board
-    if board is None or not board.panes:
-        return
-    number = board.focus
-
-    def load(letters: str) -> list[Item]:
-        found = [Item(one.target, "  ".join([one.target, *one.told])) for one in screen.lab.choices(letters)]
-        written = letters.strip()
-        if written and all(item.id != written for item in found):
-            other = Item(written, say("target_written", target=clean_line(written)))
-            found.insert(0 if "/" in written and not found else len(found), other)
-        return found
-
-    def chosen(target: str | None) -> None:
-        screen.canvas.repaint()
-        if target is not None:
-            _retry(screen, board, number, target)
-
-    picker = Picker(say("other_target", pane=number + 1), say("models_filter"), say("other_target_keys"),
-                    say("models_none"), load)  # fmt: skip
-    screen.app.push_screen(picker, chosen)
+    """Choose a target from what is here, or write any other one; the pane that had the focus gets it."""
+    board = screen.board
+    if board is not None and board.panes:
+        number = board.focus
+        open_one(screen, screen.say("other_target", pane=number + 1),
+                 lambda target: _retry(screen, board, number, target))  # fmt: skip

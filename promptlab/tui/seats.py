@@ -16,7 +16,7 @@ from promptlab.tui import grid
 from promptlab.tui.contest import SoFar
 from promptlab.tui.grid import Rect
 from promptlab.tui.marked import Row, Span
-from promptlab.tui.pane import Pane
+from promptlab.tui.pane import Pane, Parts
 from promptlab.tui.status import Field, fitted
 from promptlab.tui.text import Say
 from promptlab.tui.text.blind import EN, ZH
@@ -66,11 +66,16 @@ class BlindPane(Pane):
         """Whether there is something to judge."""
         return bool(self.said.answer)
 
-    def _parts(self) -> tuple[int, int, int, int, int]:
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was read that its model had to say; what a vote cut off stays cut off after an undo."""
+        return self.said.ending and self.said.state != "cancelled"
+
+    def _parts(self) -> Parts:
         if self.held:
-            return 0, 0, 0, 0, 0
-        head, thoughts, gap, answers, tail = super()._parts()
-        return (head, thoughts, gap, answers, tail) if self.name is not None else (0, 0, 0, answers, 0)
+            return Parts(0, 0, 0, 0, 0, 0)
+        parts = super()._parts()
+        return parts if self.name is not None else Parts(0, 0, 0, 0, parts.answers, 0)
 
     def _title(self, focused: bool) -> Row:
         head = f"{'▶' if focused else ' '}{self.seat}"
@@ -155,6 +160,10 @@ class Seats:
     def visible(self) -> list[Placed]:
         return self._placed
 
+    @property
+    def rects(self) -> list[Rect]:
+        return [placed.rect for placed in self._placed]
+
     def at(self, x: int, y: int) -> int | None:
         return next((number for number, rect in self._placed if rect.has(x, y)), None)
 
@@ -214,15 +223,15 @@ class Seats:
         return found
 
 
-def told_so_far(standing: SoFar | None, say: Say, names: Callable[[str], str] | None) -> list[Field]:
+def told_so_far(so_far: SoFar | None, say: Say, names: Callable[[str], str] | None) -> list[Field]:
     """What the votes tell, for the bar; `names` gives what an arm is called, None while nothing may be named."""
-    if standing is None:
+    if so_far is None:
         return []
-    fields = [Field(1, say("b_votes", count=standing.votes))]
-    if standing.aside:
-        fields.append(Field(5, say("b_aside", count=standing.aside)))
-    if standing.arms == 2 and standing.pairs:
-        (pair,) = standing.pairs
+    fields = [Field(1, say("b_votes", count=so_far.votes))]
+    if so_far.aside:
+        fields.append(Field(5, say("b_aside", count=so_far.aside)))
+    if so_far.arms == 2 and so_far.pairs:
+        (pair,) = so_far.pairs
         ahead, behind = max(pair.wins.won, pair.losses), min(pair.wins.won, pair.losses)
         leads = (
             clean_line(names(pair.a if ahead == pair.wins.won else pair.b)) + " " if names and ahead > behind else ""
@@ -230,20 +239,20 @@ def told_so_far(standing: SoFar | None, say: Say, names: Callable[[str], str] | 
         fields.append(Field(2, leads + say("b_score", won=ahead, lost=behind)))
         if pair.ties + pair.bad:
             fields.append(Field(6, say("b_ties", count=pair.ties + pair.bad)))
-    elif standing.pairs:
-        count = standing.arms * (standing.arms - 1) // 2
-        fields.append(Field(2, say("b_pairs", settled=standing.settled, count=count)))
-    return [*fields, *_to_decide(standing, say)]
+    elif so_far.pairs:
+        count = so_far.arms * (so_far.arms - 1) // 2
+        fields.append(Field(2, say("b_pairs", settled=so_far.settled, count=count)))
+    return [*fields, *_to_decide(so_far, say)]
 
 
-def _to_decide(standing: SoFar, say: Say) -> list[Field]:
+def _to_decide(so_far: SoFar, say: Say) -> list[Field]:
     """Votes left to decide, and the evidence that holds however often one looks."""
-    if not standing.pairs:
-        return [Field(3, say("b_first_guess", count=standing.first))] if standing.arms == 2 else []
-    if standing.settled == len(standing.pairs):
+    if not so_far.pairs:
+        return [Field(3, say("b_first_guess", count=so_far.first))] if so_far.arms == 2 else []
+    if so_far.settled == len(so_far.pairs):
         return [Field(3, say("b_settled"))]
-    least = min((pair for pair in standing.pairs if not pair.anytime.settled), key=lambda pair: pair.anytime.best)
-    left = standing.left
+    least = min((pair for pair in so_far.pairs if not pair.anytime.settled), key=lambda pair: pair.anytime.best)
+    left = so_far.left
     told = "b_far" if left is None else "b_left_to_decide" if left else "b_decided"
     evidence = f"{least.anytime.best:.1f}" if least.anytime.best < 10 else f"{least.anytime.best:.0f}"
     return [Field(3, say(told, count=left)),

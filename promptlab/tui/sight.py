@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Static
 
 from promptlab.errors import LabError
 from promptlab.render.sanitise import clean, clean_line
+from promptlab.tui.aside import Glance, aside, told
 from promptlab.tui.key import keys_of, translate
 from promptlab.tui.shelf import Look, Told
 from promptlab.tui.text import Say
@@ -44,8 +43,7 @@ class SightScreen(Screen[str | None]):
     def __init__(self, say: Say) -> None:
         super().__init__()
         self.say = say
-        self._wait: Timer | None = None
-        self._looks = self._stale = False
+        self._glance = Glance(self, say, self.PAUSE, self.sight, self.refuse)
         translate(self, say)
 
     def sight(self) -> Callable[[], Callable[[], object]] | None:
@@ -54,57 +52,17 @@ class SightScreen(Screen[str | None]):
 
     def expect(self) -> None:
         """Something has changed. It is looked at when the keys have stopped, one look at a time."""
-        if self._wait is not None:
-            self._wait.stop()
-        self._wait = self.set_timer(self.PAUSE, self._begin)
+        self._glance.expect()
 
-    def _begin(self) -> None:
-        self._wait = None
-        if self._looks:
-            self._stale = True
-        elif (look := self.sight()) is not None:
-            self._looks, self._stale = True, False
-            self.run_worker(lambda: self._carry_out(look), thread=True, exit_on_error=False, group="look")
-
-    def _carry_out(self, look: Callable[[], Callable[[], object]]) -> None:
-        then = self._guarded(look)
-        self.app.call_from_thread(self._seen, then)
-
-    def _seen(self, then: Callable[[], object]) -> None:
-        self._looks = False
-        self._do(then)
-        if self._stale and self.is_here:
-            self._begin()
-
-    @property
-    def is_here(self) -> bool:
-        """Whether the screen has not been left meanwhile."""
-        return self in self.app.screen_stack
-
-    def _do(self, then: Callable[[], object]) -> None:
-        if self.is_here:
-            then()
-
-    def _guarded(self, do: Callable[[], Callable[[], object]]) -> Callable[[], object]:
-        """What is to be done on the screen once this is done; what is wrong with it is told there."""
-        try:
-            return do()
-        except LabError as error:
-            return partial(self.refuse, error)
-        except Exception as error:  # a bug must not blind the screen for ever
-            return partial(self.tell, self.say("bug", what=f"{type(error).__name__}: {error}"), error=True)
+    def look_now(self) -> None:
+        self._glance.begin()
 
     def aside(self, do: Callable[[], T], then: Callable[[T], object]) -> None:
         """Do what takes a moment in a thread; what is wrong with it is told."""
-
-        def carry_out() -> None:
-            done = self._guarded(lambda: partial(then, do()))
-            self.app.call_from_thread(self._do, done)
-
-        self.run_worker(carry_out, thread=True, exit_on_error=False, group="aside")
+        aside(self, self.say, do, then, self.refuse)
 
     def refuse(self, error: LabError) -> None:
-        self.tell(f"✗ {error.message}" + (f" → {error.hint}" if error.hint else ""), error=True)
+        self.tell(told(error), error=True)
 
     def tell(self, text: str, *, error: bool = False) -> None:
         for notice in self.query("#told").results(Static):  # none where the screen was left meanwhile

@@ -56,7 +56,17 @@ class Sleeper(Pane):
         return super().paint(now, focused=focused)
 
     def find(self, letters: str) -> Iterator[tuple[Part, int, str]]:
-        wanted = letters.casefold()
+        """Where it sleeps, it does so again afterwards: a thousand panes are not kept awake by what is in all of
+        them."""
+        wanted, slept = letters.casefold(), not self.awake
         if self.awake or wanted in self.said.answer.casefold() or wanted in self.said.thinking.casefold():
             self.wake()
-            yield from super().find(letters)
+            try:
+                yield from super().find(letters)
+            finally:
+                if slept:
+                    self.doze()
+
+    def reveal(self, part: str, number: int) -> None:
+        self.wake()
+        super().reveal(part, number)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -17,7 +17,8 @@ from textual.widgets.option_list import Option
 
 from promptlab.errors import LabError
 from promptlab.render.sanitise import clean_line
-from promptlab.tui.choice import GROUP, NARROWINGS, Choosing, Row, Stock, detail, table
+from promptlab.tui.aside import aside, told
+from promptlab.tui.choice import GROUP, NARROWINGS, Choice, Choosing, Row, Stock, detail, table
 from promptlab.tui.key import translate
 from promptlab.tui.text import Say
 
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _KEYS = dict(zip(NARROWINGS, ("f5", "f6", "f7", "f8"), strict=True))
 _MARKS = 4  # cells before each line: ticked, favourite, loaded
+
+
+class _Found(NamedTuple):
+    """What there is to choose from; `problem` is why there are no groups."""
+
+    choices: Sequence[Choice]
+    favourites: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    problem: str
 
 
 class Letters(Input):
@@ -82,7 +92,7 @@ class Models(ModalScreen[list[str] | None]):
     Models #told.-error { color: $text-error; text-style: bold; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f3", "back", "k_back", id="models.back", show=False),
+        Binding("escape,f3", "back", "k_close", id="models.back", show=False),
         Binding("down,ctrl+n", "move(1)", "k_down", id="models.down", show=False, priority=True),
         Binding("up,ctrl+p", "move(-1)", "k_up", id="models.up", show=False, priority=True),
         Binding("pagedown", "move(10)", "k_page_down", id="models.page_down", show=False, priority=True),
@@ -93,6 +103,7 @@ class Models(ModalScreen[list[str] | None]):
         Binding("ctrl+g", "group", "k_group", id="models.group", show=False, priority=True),
         Binding("ctrl+d", "drop", "k_drop", id="models.drop", show=False, priority=True),
         Binding("ctrl+r", "look(True)", "k_look", id="models.look", show=False, priority=True),
+        Binding("f1", "help", "k_help", id="models.help", show=False, priority=True),
         *(Binding(key, f"narrow('{name}')", "k_narrow", id=f"models.{name}", show=False)
           for name, key in _KEYS.items()),
     ]  # fmt: skip
@@ -132,48 +143,34 @@ class Models(ModalScreen[list[str] | None]):
     # -- what there is ---------------------------------------------------------------------------------------------
 
     def action_look(self, fresh: bool) -> None:
-        stock, choosing = self._stock, self.choosing
+        stock, single = self._stock, self.choosing.single
 
-        def look() -> str:
-            choosing.favourites = set(stock.favourites())
-            told = ""
-            if not choosing.single:
+        def look() -> _Found:
+            import promptlab.providers.roster  # noqa: F401  by which they are sorted: it takes a moment
+
+            groups: Mapping[str, Sequence[str]] = {}
+            problem = ""
+            if not single:
                 try:
-                    choosing.groups = dict(stock.groups())
+                    groups = stock.groups()
                 except LabError as error:
-                    told = error.message
-            choosing.choices = stock.choices(fresh=fresh)
-            choosing.shown()  # what it imports takes a moment
-            return told
+                    problem = error.message
+            return _Found(stock.choices(fresh=fresh), stock.favourites(), groups, problem)
 
         if fresh:
             self.tell(self._say("models_looking"))
-        self._aside(look, self._found)
+        self._aside(look, self._take)
 
-    def _found(self, told: str) -> None:
-        self.tell(told, error=bool(told))
+    def _take(self, found: _Found) -> None:
+        choosing = self.choosing
+        choosing.choices, choosing.favourites = found.choices, set(found.favourites)
+        if not found.problem:
+            choosing.groups = dict(found.groups)
+        self.tell(found.problem, error=bool(found.problem))
         self.fill()
 
     def _aside(self, do: Callable[[], T], then: Callable[[T], object]) -> None:
-        """Do what takes a moment in a thread; what is wrong with it is told."""
-
-        def finish(found: T | LabError) -> None:
-            if not self.is_mounted:
-                return
-            if isinstance(found, LabError):
-                self.tell(f"✗ {found.message}" + (f" → {found.hint}" if found.hint else ""), error=True)
-            else:
-                then(found)
-
-        def carry_out() -> None:
-            found: T | LabError
-            try:
-                found = do()
-            except LabError as error:
-                found = error
-            self.app.call_from_thread(finish, found)
-
-        self.run_worker(carry_out, thread=True, exit_on_error=True)
+        aside(self, self._say, do, then, lambda error: self.tell(told(error), error=True))
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
@@ -326,6 +323,11 @@ class Models(ModalScreen[list[str] | None]):
             self._end_naming()
         else:
             self.dismiss(None)
+
+    def action_help(self) -> None:
+        from promptlab.tui.pages import open_help_of
+
+        open_help_of(self, self._say, self._title)
 
     # -- groups ----------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def tui(words: Sequence[str] = ()) -> int:
     from promptlab.tui.app import LabApp, binding_ids
 
     places = user_places()
-    mine = own(places, binding_ids())
+    mine = own(places, binding_ids)
     first = shlex.join(words) or remembered(places) or "-m local"
     app = LabApp(Rooms(places), Say(mine.language or language()), first, enter_sends=mine.enter == "send",
                  theme=remembered(places, "theme") or mine.theme or "", themes=mine.made(),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ FAVOURITES = "favourites.json"
 _NAMES = ("words", "theme")
 _LONGEST = 20_000  # characters; words that are cut would be other words
 _MOST = 500  # favourites
+_changes = threading.Lock()  # what is read, changed and written: a run and the screen both do so
 
 
 def remembered(places: Places, what: str = "words") -> str:
@@ -30,8 +31,8 @@ def remembered(places: Places, what: str = "words") -> str:
 
 
 def remember(places: Places, what: str, text: str) -> None:
-    kept = {name: remembered(places, name) for name in _NAMES} | {what: text}
-    with suppress(OSError):
+    with _changes, suppress(OSError):
+        kept = {name: remembered(places, name) for name in _NAMES} | {what: text}
         _write(places.cache / KEPT, json.dumps(kept))
 
 
@@ -44,11 +45,13 @@ def favourites(places: Places) -> list[str]:
     return []
 
 
-def keep_favourites(places: Places, targets: Sequence[str]) -> None:
-    """Raises LabError where they can't be written."""
+def favour(places: Places, target: str, *, on: bool) -> None:
+    """Mark a target, or take its mark. Raises LabError where that can't be written."""
     file = places.data / FAVOURITES
     try:
-        _write(file, json.dumps(list(targets), ensure_ascii=False, indent=0))
+        with _changes:
+            kept = [one for one in favourites(places) if one != target] + [target] * on
+            _write(file, json.dumps(kept, ensure_ascii=False, indent=0))
     except OSError as error:
         raise LabError(f"{file} can't be written: {error.strerror}", "the favourites are as before") from None
 

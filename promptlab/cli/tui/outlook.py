@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptlab.cli.tui.words import parse
+from promptlab.cli.tui.words import hear, parse, plan_of
 from promptlab.errors import LabError
 from promptlab.params import PARAMETERS, Parameter, Value, show
 from promptlab.places import Places
@@ -39,9 +40,13 @@ def outlook(words: str, places: Places) -> Outlook:
             profile = read(find(asked.profile, places.profiles), places.profiles)
             found = _of_profile(profile)
             asked = replace(asked, variables=[*asked.variables, *_stand_ins(profile, asked)])
-        return _looked(found, asked, replace(way, dry_run=True), places, settings)
+        found = _looked(found, asked, replace(way, dry_run=True), places, settings)
     except LabError as error:
         return replace(found, problem=error)
+    if asking(words) != words:  # a sweep, whose cells are repeated
+        with suppress(LabError):  # where variables have no value yet, it can't be known
+            found = replace(found, panes=len(plan_of(hear(words, "?"), places, settings).cells))
+    return found
 
 
 def _of_profile(profile: Profile) -> Outlook:

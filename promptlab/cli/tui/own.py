@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,15 +43,16 @@ class Own:
         return [Theme(name=name, **colours) for name, colours in self.themes.items()]  # type: ignore[arg-type]
 
 
-def own(places: Places, ids: Iterable[str]) -> Own:
-    """`ids` are those of the bindings that there are. Raises ConfigError with file, line and key."""
+def own(places: Places, ids: Callable[[], list[str]]) -> Own:
+    """`ids` gives those of the bindings that there are, where any is spoken of.
+    Raises ConfigError with file, line and key."""
     if not _speaks_of_us(places):
         return Own()  # the parser takes 30 ms of the first frame
     from promptlab import document
 
     try:
         doc = document.load(places.settings)
-        return _read(doc, list(ids))
+        return _read(doc, ids)
     except ConfigError:
         raise
     except UsageError as error:
@@ -64,14 +65,16 @@ def _speaks_of_us(places: Places) -> bool:
     return False
 
 
-def _read(doc: Document, ids: list[str]) -> Own:
+def _read(doc: Document, ids: Callable[[], list[str]]) -> Own:
     said = _mapping(doc, doc.value.get("tui"), "tui")
     doc.only(_KEYS, said, "tui")
     keys = _mapping(doc, said.get("keys"), "tui", "keys")
+    known = ids() if keys else []
     for id, key in keys.items():
         where = doc.where("tui", "keys", id)
-        if id not in ids:
-            raise ConfigError(f"{where}: there is no binding '{id}'", nearest(str(id), ids) or "docs/tui.md lists them")
+        if id not in known:
+            hint = nearest(str(id), known) or "docs/tui.md lists them"
+            raise ConfigError(f"{where}: there is no binding '{id}'", hint)
         if not isinstance(key, str) or not all(_KEY.fullmatch(one.strip()) for one in key.split(",")):
             raise ConfigError(f"{where}: {id}: '{key}' is no key", f"{id}: ctrl+y, or several: f12,ctrl+y")
     themes = _mapping(doc, said.get("themes"), "tui", "themes")

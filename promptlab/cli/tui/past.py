@@ -11,7 +11,7 @@ from promptlab.cli.tui.words import MOST
 from promptlab.errors import UsageError
 from promptlab.places import Places
 from promptlab.tui.lab import Past
-from promptlab.tui.past import ENDINGS
+from promptlab.tui.past import file_name
 
 if TYPE_CHECKING:
     from promptlab.store import Store, Summary
@@ -53,19 +53,21 @@ class Chronicle:
 
     def open(self, run: int) -> Past:
         from promptlab.cli.history import ended, endpoints_then
-        from promptlab.cli.ready import costing
+        from promptlab.cli.ready import costing, windows
 
         with self._store() as store:
             found = store.run(run)
             if len(found.plan.cells) > MOST:
                 raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
                                  f"promptlab show {run} shows what they tell")  # fmt: skip
-            return Past(found, ended(found, list(store.events(run))), costing(endpoints_then(found)))
+            endpoints = endpoints_then(found)
+            return Past(found, ended(found, list(store.events(run))), costing(endpoints),
+                        windows(found.plan, endpoints))  # fmt: skip
 
     def export(self, run: int, format: str, file: str) -> Path:
         from promptlab.cli.export import export
 
-        path = Path(file.strip() or f"run-{run}.{ENDINGS.get(format, format)}").expanduser()
+        path = Path(file.strip() or file_name(run, format)).expanduser()
         export(run, format, path, places=self._places)
         return path.resolve()
 

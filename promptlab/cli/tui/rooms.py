@@ -15,7 +15,6 @@ from promptlab.cli.tui.under import Under
 from promptlab.cli.tui.words import bounded, check_sendable, hear, parse, plan_of
 from promptlab.errors import UsageError
 from promptlab.places import Places
-from promptlab.tui.choice import Choice, Choosing
 from promptlab.tui.lab import Advice, Foreseen, Preview
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from promptlab.render.record import Costing
     from promptlab.store import Store
     from promptlab.transcript import Transcript
+    from promptlab.tui.booth import Booth
     from promptlab.tui.lab import Turns
     from promptlab.tui.outlook import Outlook
 
@@ -132,6 +132,19 @@ class Rooms:
         finally:
             store.close()
 
+    def booth(self, run: int) -> Booth:
+        from random import SystemRandom
+
+        from promptlab.cli.blind import Rules, past
+
+        return past(self._places, run, Rules(), SystemRandom())
+
+    def votes(self, run: int, cells: int) -> str:
+        from promptlab.render.preference import text
+
+        ballots = self._in_store(lambda store: store.votes(run))
+        return str(text(ballots, cells)) if ballots else ""
+
     def check(self, words: str, prompt: str) -> int:
         from promptlab import config
 
@@ -184,7 +197,3 @@ class Rooms:
         from promptlab.cli.tui.outlook import outlook
 
         return outlook(words, self._places)
-
-    def choices(self, letters: str) -> list[Choice]:
-        found = Choosing([], self.models.choices(), letters=letters, single=True)
-        return [row.choice for row in found.shown().rows if row.choice is not None]

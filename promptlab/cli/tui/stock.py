@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from promptlab.cli.tui.kept import favourites, keep_favourites
+from promptlab.cli.tui.kept import favour, favourites
 from promptlab.errors import LabError, UsageError
 from promptlab.places import Places
 from promptlab.tui.choice import Choice
@@ -30,11 +31,13 @@ class Stocked:
         self._places = places
         self._choices: list[Choice] = []
         self._looked = -_FRESH
+        self._lock = threading.Lock()  # one look at a time, which serves all who wait for it
 
     def choices(self, *, fresh: bool = False) -> list[Choice]:
-        if fresh or not self._choices or time.monotonic() - self._looked > _FRESH:
-            self._choices, self._looked = self._look(fresh), time.monotonic()
-        return self._choices
+        with self._lock:
+            if fresh or not self._choices or time.monotonic() - self._looked > _FRESH:
+                self._choices, self._looked = self._look(fresh), time.monotonic()
+            return self._choices
 
     def _look(self, fresh: bool) -> list[Choice]:
         from promptlab import config
@@ -62,8 +65,7 @@ class Stocked:
         return favourites(self._places)
 
     def favour(self, target: str, *, on: bool) -> None:
-        others = [one for one in favourites(self._places) if one != target]
-        keep_favourites(self._places, [*others, target] if on else others)
+        favour(self._places, target, on=on)
 
     def groups(self) -> Mapping[str, Sequence[str]]:
         from promptlab import config

@@ -147,7 +147,7 @@ class Under:
     # -- sending ---------------------------------------------------------------------------------------------------
 
     async def _run(self, ready: Ready, spoken: Spoken) -> str:
-        from promptlab.cli.ready import costing
+        from promptlab.cli.ready import costing, windows
         from promptlab.engine import Engine
         from promptlab.plan import Run
         from promptlab.store import now
@@ -161,7 +161,7 @@ class Under:
         ended: set[int] = set()
         engine.sinks = [*([recorder] if recorder else []), *ready.learner(), *self._watchers(sending, spoken),
                         _noting(ended), self._news.append]  # fmt: skip
-        self._news.append(Began(run, costing(ready.endpoints)))
+        self._news.append(Began(run, costing(ready.endpoints), windows(plan, ready.endpoints)))
         if self._audited:
             self._news.append(Said(" · ".join(self._audited)))
         state = "cancelled"

@@ -5,6 +5,7 @@ from __future__ import annotations
 EN: dict[str, str] = {
     "answers": "answers",
     "measured_none": "measures come as answers end",
+    "measured_not": "only a sweep is measured: sweep before the targets, as in sweep -m local -t 0.2,1.3 -n 3",
     "measured_of": "measured: {count} of {all}",
     "rung_more": "+{count} more",
     "rungs_above": "↑ {count}",
@@ -27,6 +28,7 @@ EN: dict[str, str] = {
 ZH: dict[str, str] = {
     "answers": "回答",
     "measured_none": "有回答结束后即显示指标",
+    "measured_not": "只有扫描才有指标：在模型前写 sweep，如 sweep -m local -t 0.2,1.3 -n 3",
     "measured_of": "已测量：{count}/{all}",
     "rung_more": "还有 {count}",
     "rungs_above": "↑ {count}",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 EN: dict[str, str] = {
+    "k_vote": "Vote blindly",
+    "h_vote": "Vote on this run: two answers at a time, without names",
+    "vote_none": "there is no run here to vote on",
+    "vote_runs": "a run is under way: vote once it is done",
+    "votes": "What the votes on run {run} say",
+    "votes_foot": "promptlab rank has more · esc closes this",
     "together": "panes scroll together",
     "together_not": "each pane scrolls by itself",
     "retry_runs": "pane {pane} still runs: x stops it",
     "other_target": "Another target for pane {pane}",
-    "other_target_keys": "enter sends its prompt there · esc goes back",
-    "target_written": "{target}  as written",
     "code": "the code",
     "code_which": "Copy which code",
     "code_keys": "enter copies · esc goes back",
@@ -34,12 +38,16 @@ EN: dict[str, str] = {
 }
 
 ZH: dict[str, str] = {
+    "k_vote": "盲评",
+    "h_vote": "对这次运行投票：每次两份回答，不显示名称",
+    "vote_none": "这里没有可以投票的运行",
+    "vote_runs": "正在运行：结束后再投票",
+    "votes": "运行 {run} 的投票说明了什么",
+    "votes_foot": "更多见 promptlab rank · esc 关闭",
     "together": "各窗格一起滚动",
     "together_not": "各窗格独立滚动",
     "retry_runs": "窗格 {pane} 仍在运行：x 停止",
     "other_target": "窗格 {pane} 换用其他模型",
-    "other_target_keys": "回车发送 · esc 返回",
-    "target_written": "{target}  按输入",
     "code": "代码",
     "code_which": "复制哪段代码",
     "code_keys": "回车复制 · esc 返回",
