@@ -50,7 +50,7 @@ def test_a_dry_look_at_the_catalog_loads_neither_litellm_nor_a_client() -> None:
 
 
 # Where a parameter may be named: its declaration, each dialect's table of wire names, a vendor's wording of an
-# error, and examples in help and docstrings.
+# error, and examples in help, docstrings and texts of the screen.
 DECLARED = {"params.py"}
 TABLES = {
     "providers/openai_chat.py", "providers/openai_responses.py", "providers/anthropic.py", "providers/gemini.py",
@@ -59,8 +59,10 @@ TABLES = {
 WORDINGS = {"providers/fault.py"}
 # What the temperature of a sampler does, by mathematics, is what these are about.
 SUBJECTS = {"analysis/case.py", "analysis/decoding.py", "analysis/measure.py", "analysis/reading.py",
-            "analysis/remark.py", "audit.py", "cli/audit.py", "cli/stable.py", "profile/lint.py"}  # fmt: skip
-EXAMPLES = {"axis.py", "cli/commands.py", "cli/options.py", "plan.py", "sweep.py"}
+            "analysis/remark.py", "audit.py", "cli/audit.py", "cli/stable.py", "cli/voted.py",
+            "profile/lint.py"}  # fmt: skip
+EXAMPLES = {"axis.py", "cli/commands.py", "cli/options.py", "plan.py", "sweep.py", "tui/text/compose.py",
+            "tui/text/profile.py"}  # fmt: skip
 
 
 def test_a_parameter_is_declared_once() -> None:

@@ -43,6 +43,7 @@ from promptlab.transcript import Transcript
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.board import Board
+from promptlab.tui.booth import Booth
 from promptlab.tui.choice import Choice
 from promptlab.tui.composer import Words
 from promptlab.tui.lab import Advice, Preview, Turns
@@ -507,6 +508,12 @@ class Shelf:
         raise NotImplementedError
 
     def request(self, words: str, run: Run, cell: Cell, said: Transcript) -> str:
+        return ""
+
+    def booth(self, run: int) -> Booth:
+        raise NotImplementedError
+
+    def votes(self, run: int, cells: int) -> str:
         return ""
 
     def check(self, words: str, prompt: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 from textual.widgets._footer import FooterKey
 
 from promptlab.params import PARAMETERS
@@ -125,5 +125,35 @@ def test_what_is_no_sweep_says_how_one_is_made() -> None:
             await pilot.press("tab", "M")
             await pilot.pause()
             assert "sweep -m local" in Screen(app, pilot).notice
+
+    asyncio.run(main())
+
+
+def test_what_a_new_topic_takes_away_comes_back_whole() -> None:
+    async def main() -> None:
+        app = LabApp(Shelf(), Say("en"), "-m local")
+        async with app.run_test(size=(80, 24)) as pilot:
+            editor = app.lab_screen.editor
+            await pilot.press(*"mine")
+            editor.select_all()
+            await pilot.press("x", "ctrl+z", "ctrl+n")
+            assert editor.text == ""
+            await pilot.press("ctrl+z")
+            assert editor.text == "mine"
+
+    asyncio.run(main())
+
+
+def test_the_row_that_is_pointed_at_is_seen_without_colours() -> None:
+    async def main() -> None:
+        app = LabApp(Shelf(), Say("en"), "-m local")
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = Screen(app, pilot)
+            await pilot.press("f3")
+            await screen.until(lambda: app.screen.query(OptionList) and app.screen.query_one(OptionList).option_count)
+            listed = app.screen.query_one(OptionList)
+            await screen.until(lambda: listed.highlighted == 0)
+            first, second = (next(iter(listed.render_line(y))).style for y in (0, 1))
+            assert first is not None and first.underline and not (second and second.underline)
 
     asyncio.run(main())

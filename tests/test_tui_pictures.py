@@ -33,7 +33,7 @@ CELLS = {
     "deepseek/deepseek-v4-pro": told((0.5, Thinking("First the river, then the snow; " * 6)),
                                      (6.0, Thinking("\n然后是结尾。"))),
     "ollama/qwen3:4b": told((0.4, Answer(CODE)), (7.0, Answer("\n- still writing"))),
-    "groq/llama": told((0.3, Failed(Fault("quota", "groq 429: rate limit", "wait a minute, or lower -j")))),
+    "groq/llama": told((0.3, Failed(Fault("rate_limit", "groq 429: rate limit", "wait a minute, or lower -j")))),
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from textual._context import NoActiveAppError
 from textual.dom import NoScreen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -26,11 +25,11 @@ def told(error: LabError) -> str:
 
 
 def is_here(node: Widget) -> bool:
-    """Whether a screen, or the one that a widget is on, has not been left. Textual's own `is_mounted` stays true of
-    what was taken away again."""
+    """Whether a screen, or the one that a widget is on, has not been left, and the app does not end. Textual's own
+    `is_mounted` stays true of what was taken away again."""
     try:
-        return node.is_running and node.screen in node.app.screen_stack
-    except (NoScreen, NoActiveAppError):
+        return node.is_attached and node.is_running and node.screen in node.app.screen_stack
+    except NoScreen:
         return False
 
 

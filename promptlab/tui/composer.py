@@ -11,6 +11,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.suggester import Suggester
 from textual.widgets import Input, TextArea
+from textual.widgets.text_area import EditResult
 
 from promptlab.tui.key import in_order
 
@@ -39,6 +40,13 @@ class Editor(TextArea):
 
     def get_line(self, line_index: int) -> Text:
         return Text(_signs(self.document.get_line(line_index)), end="", no_wrap=True)
+
+    def clear(self) -> EditResult:
+        """Empty it, as a step of its own: ctrl+z has all of the text again."""
+        self.history.checkpoint()
+        done = super().clear()
+        self.history.checkpoint()
+        return done
 
     def action_new_line(self) -> None:
         self.insert("\n")

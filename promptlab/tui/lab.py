@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from promptlab.render.record import Costing
     from promptlab.request import Verdict
     from promptlab.transcript import Transcript
+    from promptlab.tui.booth import Booth
     from promptlab.tui.choice import Stock
     from promptlab.tui.outlook import Outlook
-    from promptlab.tui.booth import Booth
     from promptlab.tui.past import History
     from promptlab.tui.shelf import Shelf
 
