@@ -1,13 +1,13 @@
 # `make check` is what CI runs. PYTHON is the interpreter of an environment with `.[dev]` in it.
 PYTHON ?= .venv/bin/python
-.PHONY: check format lint types contracts tests lock bench picture
+.PHONY: check format lint types contracts tests lock bench pictures keys
 
 check: format lint types contracts tests
 
 format:
-	$(PYTHON) -m ruff format --check promptlab tests bench
+	$(PYTHON) -m ruff format --check promptlab tests bench docs
 lint:
-	$(PYTHON) -m ruff check promptlab tests bench
+	$(PYTHON) -m ruff check promptlab tests bench docs
 types:
 	$(PYTHON) -m mypy
 contracts:
@@ -23,3 +23,9 @@ bench:
 	$(PYTHON) bench/wire.py
 	$(PYTHON) bench/path.py
 	$(PYTHON) bench/start.py
+
+pictures:  ## the pictures of README and docs, from real runs of the embedded model (10 minutes)
+	$(PYTHON) docs/pictures.py
+
+keys:  ## the tables of keys in docs/tui.md and docs/tui.zh.md
+	$(PYTHON) docs/keys.py
