@@ -10,7 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
 from promptlab.arm import arm_of, parts_of, shown
@@ -21,6 +21,7 @@ from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 from promptlab.tui.booth import Booth, Over
 from promptlab.tui.contest import Said, SoFar, again
+from promptlab.tui.foot import Foot
 from promptlab.tui.key import keys_of, translate
 from promptlab.tui.reading import Reading, Stage
 from promptlab.tui.seats import BlindPane, BlindSay, Seats, told_so_far
@@ -96,7 +97,7 @@ class BlindScreen(Reading):
         yield Static(id="told")
         yield Input(placeholder=self._say("b_note"), id="note", max_length=_LONGEST_NOTE, classes="-hidden",
                     select_on_focus=False)  # fmt: skip
-        yield Footer(compact=True, show_command_palette=False)
+        yield Foot()
 
     def on_mount(self) -> None:
         self.stage.focus()

@@ -37,7 +37,6 @@ class Choice:
         return self.named or self.model.target
 
 
-
 class Stock(Protocol):
     """What can be chosen, and what the user keeps of it. Every call takes a moment and is made from a thread."""
 

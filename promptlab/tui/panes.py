@@ -41,11 +41,11 @@ class PanesScreen(Screen[None]):
     def board(self) -> Board | None:
         return self.canvas.board
 
-    def tell(self, text: str, *, error: bool = False) -> None:
-        """A line or two over the panes' last rows; an error stays until something else is told."""
+    def tell(self, text: str, *, error: bool = False, stays: bool = False) -> None:
+        """A line or two over the panes' last rows; an error, and what `stays`, until something else is told."""
         if self._hush is not None:
             self._hush.stop()
-        self._hush = self.set_timer(_TOLD, lambda: self.tell("")) if text and not error else None
+        self._hush = self.set_timer(_TOLD, lambda: self.tell("")) if text and not (error or stays) else None
         notice = self.query_one("#notice", Static)
         notice.set_class(not text, "-empty")
         notice.set_class(error, "-error")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Input, Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from promptlab.errors import LabError
 from promptlab.tui.ahead import Ahead
+from promptlab.tui.aside import aside, told
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor, Words
 from promptlab.tui.flight import Flight
+from promptlab.tui.foot import Foot
 from promptlab.tui.key import translate
 from promptlab.tui.lab import Began, Ended, Lab, Said, Session
 from promptlab.tui.panes import PanesScreen
@@ -43,7 +45,7 @@ class LabScreen(PanesScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+j,ctrl+enter", "send", "k_send", id="lab.send", key_display=SEND),
         Binding("escape", "stop", "k_stop", id="lab.stop"),
-        Binding("escape", "back", "k_back", id="lab.back", show=False),
+        Binding("escape", "back", "k_back", id="lab.back"),
         Binding("ctrl+c", "cancel", "k_cancel", id="lab.cancel", priority=True, show=False),
         Binding("f1", "help", "k_help", id="lab.help", priority=True),
         Binding("f7", "step(-1)", "k_previous", id="lab.previous", priority=True, show=False),
@@ -83,7 +85,7 @@ class LabScreen(PanesScreen):
         yield Words(self._first_words, say("words"), id="words")
         yield Ahead(self.lab, say, id="ahead")
         yield editor
-        yield Footer(compact=True, show_command_palette=False)
+        yield Foot()
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(1 / RATE, self.pump, pause=True)
@@ -123,34 +125,39 @@ class LabScreen(PanesScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "step":
             return self.board is not None and len(self.board.panes) > 1
-        if action in ("zoom", "go_on"):
+        if action in ("zoom", "go_on", "thinking"):
             return self.board is not None
-        return self.runs if action == "stop" else not self.runs if action == "back" else True
+        if action == "back":
+            return not self.runs and (self._goes_back or not isinstance(self.focused, Editor))
+        return self.runs if action == "stop" else True
+
+    @property
+    def _goes_back(self) -> bool:
+        """Whether a step back leads out of something that is shown."""
+        board = self.board
+        past = board is not self._live and self._live is not None
+        return (
+            past
+            or (board is not None and board.zoomed)
+            or any(not notice.has_class("-empty") for notice in self.query("#notice"))
+        )
 
     # -- what is told ----------------------------------------------------------------------------------------------
 
     def refuse(self, error: LabError) -> None:
-        self.tell(f"✗ {error.message}" + (f" → {error.hint}" if error.hint else ""), error=True)
+        self.tell(told(error), error=True)
 
     def aside(self, group: str, do: Callable[[], T], then: Callable[[T], object]) -> None:
-        """Do what takes a moment in a thread, one at a time of a group; what is wrong with it is told."""
-
-        def carry_out() -> None:
-            try:
-                found = do()
-            except LabError as error:
-                self.app.call_from_thread(self.refuse, error)
-            else:
-                self.app.call_from_thread(then, found)
-
-        self.run_worker(carry_out, group=group, exclusive=True, thread=True)
+        """Do what takes a moment in a thread; of a group only the last one comes back. What is wrong with it is
+        told."""
+        aside(self, self.say, do, then, self.refuse, newest=group)
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
     def fly(self, session: Session, prompt: str, into: Mapping[int, int] | None = None) -> None:
         """Show a run as it comes: on a board of its own, or `into` panes of this one, by the numbers of its cells."""
         self._flights.append(Flight(session, prompt, self.board if into is not None else None, into))
-        self.tell(self.say("sending"))
+        self.tell(self.say("sending"), stays=True)
         self._timer.resume()
         self.refresh_bindings()
 
@@ -185,6 +192,7 @@ class LabScreen(PanesScreen):
         self.editor.clear()
         self.tell(self.say("new_topic"))
         self.action_editor()
+        self.refresh_bindings()
 
     def action_go_on(self) -> None:
         """A follow-up to all panes that have an answer, on a board of its own."""
@@ -245,7 +253,7 @@ class LabScreen(PanesScreen):
             self._live = flight.board
             self.canvas.show(flight.board)
         self.tell("")
-        if self.editor.text == flight.prompt:
+        if self.editor.text == flight.prompt and self.focused is self.editor:
             self.editor.select_all()  # to be sent again with other words, or written over
         self.refresh_bindings()
 
@@ -296,12 +304,14 @@ class LabScreen(PanesScreen):
     def action_back(self) -> None:
         """One step: out of the maximised pane, out of the history, to the editor."""
         board = self.board
+        self.tell("")
         if board is not None and board.zoomed:
             self.action_zoom()
         elif board is not self._live and self._live is not None:
             self.canvas.show(self._live)
-        self.tell("")
-        self.action_editor()
+        else:
+            self.action_editor()
+        self.refresh_bindings()
 
     def close(self) -> None:
         """Stop what runs, and wait until it is written down."""

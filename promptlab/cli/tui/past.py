@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +25,10 @@ class Chronicle:
     def __init__(self, places: Places) -> None:
         self._places = places
 
-    @contextmanager
-    def _store(self) -> Iterator[Store]:
+    def _store(self) -> closing[Store]:
         from promptlab.store import Store
 
-        store = Store(self._places.database)
-        try:
-            yield store
-        finally:
-            store.close()
+        return closing(Store(self._places.database))
 
     def runs(self) -> list[Summary]:
         if not self._places.database.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,11 +114,8 @@ def _stored(run: int, cell: Cell, places: Places) -> Sent | None:
     """What was written down before it was sent, where it was."""
     from promptlab.store import Store
 
-    store = Store(places.database)
-    try:
+    with closing(Store(places.database)) as store:
         found = store.sent(run).get(cell.index)
-    finally:
-        store.close()
     if found is None:
         return None
     url, rest = found

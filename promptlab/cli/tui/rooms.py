@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -126,11 +126,8 @@ class Rooms:
     def _in_store(self, do: Callable[[Store], T]) -> T:
         from promptlab.store import Store
 
-        store = Store(self._places.database)
-        try:
+        with closing(Store(self._places.database)) as store:
             return do(store)
-        finally:
-            store.close()
 
     def booth(self, run: int) -> Booth:
         from random import SystemRandom

@@ -59,6 +59,7 @@ class Under:
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cancelled = False
+        self._unwanted: list[int] = []  # cells that were stopped before there was an engine
         self._lock = threading.Lock()
         self._audited: list[str] = []
         self._thread = threading.Thread(target=self._carry_out, daemon=True)
@@ -76,6 +77,8 @@ class Under:
             self._cancelled |= cell is None
             if self._loop is not None and self._engine is not None:
                 self._loop.call_soon_threadsafe(self._engine.cancel, cell, "cancelled by the user")
+            elif cell is not None:
+                self._unwanted.append(cell)
 
     def close(self) -> None:
         self.cancel()
@@ -159,16 +162,21 @@ class Under:
         engine = Engine(ready.providers, [], spoken.limits, adapt=plan.mode == "adapt")
         sending = _Sending(ready, run, recorder, engine)
         ended: set[int] = set()
-        engine.sinks = [*([recorder] if recorder else []), *ready.learner(), *self._watchers(sending, spoken),
-                        _noting(ended), self._news.append]  # fmt: skip
-        self._news.append(Began(run, costing(ready.endpoints), windows(plan, ready.endpoints)))
-        if self._audited:
-            self._news.append(Said(" · ".join(self._audited)))
         state = "cancelled"
         try:
+            engine.sinks = [*([recorder] if recorder else []), *ready.learner(), *self._watchers(sending, spoken),
+                            _noting(ended), self._news.append]  # fmt: skip
+            self._news.append(Began(run, costing(ready.endpoints), windows(plan, ready.endpoints)))
+            if self._audited:
+                self._news.append(Said(" · ".join(self._audited)))
             state = await self._carried(sending)
         finally:
-            self._news.extend(_unsent(plan, ended, engine))
+            try:
+                if recorder is not None:
+                    recorder.close(state)
+            finally:
+                await ready.registry.aclose()
+                self._news.extend(_unsent(plan, ended, engine))
         return state
 
     async def _carried(self, sending: _Sending) -> str:
@@ -180,26 +188,21 @@ class Under:
         if recorder is not None:
             recorder.warn = lambda message: self._news.append(Said(message))
             timers.append(asyncio.create_task(tick(FLUSH, recorder.flush)))
-        state = "cancelled"
         try:
             running = asyncio.create_task(engine.run(sending.ready.plan))
             await asyncio.sleep(0)
             with self._lock:
                 self._engine, self._loop = engine, asyncio.get_running_loop()
-                if self._cancelled:
-                    engine.cancel(why="cancelled by the user")
+                for cell in [None] if self._cancelled else self._unwanted:
+                    engine.cancel(cell, "cancelled by the user")
             await running
             stopped = watch is not None and (watch.met or watch.given_up)
-            state = "cancelled" if engine.progress().cancelled else "stopped" if stopped else "done"
+            return "cancelled" if engine.progress().cancelled else "stopped" if stopped else "done"
         finally:
             with self._lock:
                 self._loop = None
             for timer in timers:
                 timer.cancel()
-            if recorder is not None:
-                recorder.close(state)
-            await sending.ready.registry.aclose()
-        return state
 
     def _watchers(self, sending: _Sending, spoken: Spoken) -> list[Sink]:
         """Who may stop a sweep while it runs: caps, targets without hope, majorities that are decided."""

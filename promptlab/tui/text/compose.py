@@ -37,7 +37,7 @@ EN: dict[str, str] = {
     "models_more": "… {count} more: type a few letters",
     "models_ticked": "ticked: {count}",
     "models_foot": "enter uses them · space ticks · ^f favourite · ^x none · ^g keep as group · ^r look again"
-                   " · f1 keys · esc",
+    " · f1 keys · esc",
     "models_foot_short": "enter uses · space ticks · ^f ★ · ^x none · f1 keys · esc",
     "models_foot_one": "enter takes it · ^f favourite · ^r look again · f1 keys · esc",
     "models_favoured": "a favourite now: {target}",

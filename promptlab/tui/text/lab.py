@@ -113,7 +113,7 @@ EN = {
     "welcome_1": "Write a prompt below, {keys} sends it (^ is ctrl).",
     "welcome_2": "f3 chooses the models, ^o parameters, ^l a profile; ^r shows what ran before, f1 every key.",
     "welcome_3": "They stand in the line above the prompt, in the words of promptlab ask: -m adds a target, "
-                 "-t 0.2,1.3 makes a pane for each value, sweep measures them. f2 goes there.",
+    "-t 0.2,1.3 makes a pane for each value, sweep measures them. f2 goes there.",
     # history, picker, help
     "history": "History",
     "history_empty": "nothing ran yet",
@@ -312,7 +312,7 @@ ZH = {
     "welcome_1": "在下方写提示词，{keys} 发送（^ 即 ctrl）。",
     "welcome_2": "f3 选择模型，^o 设参数，^l 选档案；^r 查看历史，f1 显示所有按键。",
     "welcome_3": "所选内容写在提示词上方一行，与 promptlab ask 的写法相同：-m 添加模型，-t 0.2,1.3 每个值一个窗格，"
-                 "开头写 sweep 则测量比较。f2 转到该行。",
+    "开头写 sweep 则测量比较。f2 转到该行。",
     "history": "历史",
     "history_empty": "还没有运行过",
     "models": "可用的模型",
