@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +89,10 @@ class Screen:
 
 @asynccontextmanager
 async def held(
-    booth: Live | Past, size: tuple[int, int] = (110, 30), say: str = "en", *, ahead: int = 1, wait: bool = False
-) -> AsyncIterator[Screen]:
-    app = BlindApp(booth, BlindSay(say), ahead=ahead, wait=wait)
+    booth: Live | Past, size: tuple[int, int] = (110, 30), say: str = "en", *, ahead: int = 1, wait: bool = False,
+    keymap: Mapping[str, str] | None = None,
+) -> AsyncIterator[Screen]:  # fmt: skip
+    app = BlindApp(booth, BlindSay(say), ahead=ahead, wait=wait, keymap=keymap)
     try:
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
@@ -180,6 +181,20 @@ def test_each_verdict_has_a_key(tmp_path: Path, key: str, verdict: int | str) ->
             assert [ballot.verdict for ballot in screen.votes()] == [verdict]
             await screen.press("t")
             assert len(screen.votes()) == 1 and "space goes on" in screen.told, "a match has one vote"
+
+    asyncio.run(main())
+
+
+def test_keys_are_as_the_user_has_set_them(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            Replay(SNOW) as one,
+            Replay(RAIN) as other,
+            held(begun(tmp_path, two(), one=one, two=other), keymap={"blind.tie": "f9"}) as screen,
+        ):
+            await screen.until(lambda: screen.blind._readable is not None)
+            await screen.press("t", "f9")
+            assert [ballot.verdict for ballot in screen.votes()] == ["tie"]
 
     asyncio.run(main())
 

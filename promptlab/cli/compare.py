@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from promptlab import config
 from promptlab.cli.output import notice
+from promptlab.cli.tui.own import Own, own
 from promptlab.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def compare(asked: Asked, sweeping: Sweeping, comparing: Comparing, limits: Limi
         hint = f"promptlab rank {run or ''}".rstrip() + " prints what the votes say" if is_past else "promptlab sweep"
         raise UsageError("a blind vote needs a terminal: keys in, and answers shown side by side", hint)
     places, rng = config.places(), random.SystemRandom()
+    mine = own(places, _ids)
     if is_past:
         from promptlab.cli.blind import past
 
-        return _held(past(places, run, comparing.rules(), rng), comparing, places)
+        return _held(past(places, run, comparing.rules(), rng), comparing, places, mine)
     from promptlab.cli.blind import drawn, live
 
     settings = config.settings(places)
@@ -74,7 +76,7 @@ def compare(asked: Asked, sweeping: Sweeping, comparing: Comparing, limits: Limi
         return 1
     # The screen has the terminal: whatever asks by reading stdin is told that nobody is there, and says so.
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115
-    return _held(live(plan, matches, way, limits, places, settings), comparing, places)
+    return _held(live(plan, matches, way, limits, places, settings), comparing, places, mine)
 
 
 def past_of(asked: Asked, sweeping: Sweeping) -> tuple[bool, int | None]:
@@ -125,16 +127,25 @@ def _agreed(
     return True
 
 
-def _held(booth: Live | Past, comparing: Comparing, places: Places) -> int:
-    """The vote on the screen, and what it says."""
+def _ids() -> list[str]:
+    from promptlab.tui.app import binding_ids
+
+    return binding_ids()
+
+
+def _held(booth: Live | Past, comparing: Comparing, places: Places, mine: Own) -> int:
+    """The vote on the screen, as the user has set it, and what it says."""
     from promptlab.cli.rank import Ranking, rank
+    from promptlab.cli.tui.kept import remembered
     from promptlab.tui.blind_app import BlindApp
     from promptlab.tui.seats import BlindSay
     from promptlab.tui.text import language
 
     contest = booth.contest
     try:
-        app = BlindApp(booth, BlindSay(language()), ahead=comparing.ahead, wait=comparing.wait)
+        app = BlindApp(booth, BlindSay(mine.language or language()), ahead=comparing.ahead, wait=comparing.wait,
+                       theme=remembered(places, "theme") or mine.theme or "", themes=mine.made(),
+                       keymap=mine.keys)  # fmt: skip
         app.run()
         left_out, error = app.blind.left_out, app.blind.error
     finally:

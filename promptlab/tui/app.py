@@ -78,7 +78,8 @@ class LabApp(App[None]):
 
 def binding_ids() -> list[str]:
     """The ids by which keys can be given; the pages that they are of are imported for it."""
-    from promptlab.tui.desk import Desk
+    from promptlab.tui.blind import BlindScreen
+    from promptlab.tui.desk import Desk, Section
     from promptlab.tui.form import Form
     from promptlab.tui.history import Runs
     from promptlab.tui.library import Letters, Library
@@ -86,7 +87,7 @@ def binding_ids() -> list[str]:
     from promptlab.tui.sight import SightScreen
     from promptlab.tui.target import Models
 
-    pages = (Models, Form, Picker, Runs, SightScreen, Library, Letters, Desk)
+    pages = (Models, Form, Picker, Runs, SightScreen, Library, Letters, Desk, Section, BlindScreen)
     return sorted({binding.id for node in (LabApp, LabScreen, Canvas, Editor, *pages)
                    for binding in node.BINDINGS if isinstance(binding, Binding) and binding.id})  # fmt: skip
 

@@ -29,8 +29,8 @@ class Section(TextArea):
     stays what it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+end", "end(True)", "k_end", show=False),
-        Binding("ctrl+home", "end(False)", "k_home", show=False),
+        Binding("ctrl+end", "end(True)", "k_end", id="profile.end", show=False),
+        Binding("ctrl+home", "end(False)", "k_home", id="profile.home", show=False),
     ]
 
     def __init__(self, key: str, text: str, placeholder: str) -> None:

@@ -84,10 +84,10 @@ class Library(SightScreen):
         Binding("escape", "dismiss(None)", "k_profile_back", id="profiles.back"),
         Binding("f2", "edit", "k_profile_edit", id="profiles.edit"),
         Binding("ctrl+n", "new", "k_profile_new", id="profiles.new"),
-        Binding("down", "move('down')", "k_down", show=False),
-        Binding("up", "move('up')", "k_up", show=False),
-        Binding("pagedown", "move('page_down')", "k_page_down", show=False),
-        Binding("pageup", "move('page_up')", "k_page_up", show=False),
+        Binding("down", "move('down')", "k_down", id="profiles.down", show=False),
+        Binding("up", "move('up')", "k_up", id="profiles.up", show=False),
+        Binding("pagedown", "move('page_down')", "k_page_down", id="profiles.page_down", show=False),
+        Binding("pageup", "move('page_up')", "k_page_up", id="profiles.page_up", show=False),
     ]
 
     def __init__(self, shelf: Shelf, say: Say, words: str, prompt: str, marked: str = "") -> None:
