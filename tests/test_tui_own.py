@@ -83,7 +83,8 @@ def test_a_key_and_a_theme_of_the_users_own_work(tmp_path: Path) -> None:
 
 def test_every_binding_has_an_id_and_both_languages() -> None:
     assert len(binding_ids()) > 40
-    places = {"app", "lab", "panes", "editor", "models", "form", "list", "history", "profiles", "profile"}
+    places = {"app", "lab", "panes", "editor", "models", "form", "list", "history", "profiles", "profile",
+              "blind"}  # fmt: skip
     assert {id.split(".")[0] for id in binding_ids()} == places
 
 
