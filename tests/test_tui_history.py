@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from promptlab.events import Answer, Event, Finished, Usage
+from promptlab.render.facts import moment
 from promptlab.store import Store, Summary
 from promptlab.transcript import Transcript
 from promptlab.tui.blind import BlindScreen
@@ -242,3 +244,15 @@ def test_a_run_is_voted_on_in_the_lab_and_what_the_votes_say_is_shown(tmp_path: 
     (ballot,) = store.votes(1)
     assert ballot.verdict == 0 and len(ballot.seen) == 2
     store.close()
+
+
+def test_times_are_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert moment("2026-11-22T18:05:59.123Z") == "2026-11-23 02:05"
+        assert "11-23 02:05" in line(summary(created="2026-11-22T18:05:59.123Z"), Say())
+        assert moment("not a time at all") == "not a time at al"
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()

@@ -21,6 +21,7 @@ from promptlab.events import Cancelled, Sent, Stamped
 from promptlab.params import Value
 from promptlab.plan import Cell, Run
 from promptlab.providers.catalog import Endpoint
+from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 from promptlab.store import Store, Summary
@@ -65,7 +66,7 @@ def _line(summary: Summary) -> str:
     prompt = clean_line(summary.prompt)
     profile = f" [{clean_line(summary.profile)}]" if summary.profile else ""
     swept = f" ({_swept(summary)})" if summary.axes is not None else ""
-    when = summary.created[:16].replace("T", " ")
+    when = moment(summary.created)
     return f"{summary.id:>5}  {when}  {tally:>5}{state}  {targets}{profile}{swept}  {prompt}"
 
 

@@ -20,6 +20,7 @@ from promptlab.errors import UsageError
 from promptlab.params import Value, show
 from promptlab.plan import Cell, Plan, Run
 from promptlab.render import facts
+from promptlab.render.facts import moment
 from promptlab.render.plain import escaped
 from promptlab.render.record import Costing, cell_object, dump, run_head
 from promptlab.render.sanitise import clean_line
@@ -176,7 +177,7 @@ class _Meter:
 def _headline(run: Run) -> str:
     """What this is a reading of, on one line."""
     plan = run.plan
-    parts = [f"run {run.id}", run.created[:16].replace("T", " "), plan.profile or "", " ".join(plan.prompt.split())]
+    parts = [f"run {run.id}", moment(run.created), plan.profile or "", " ".join(plan.prompt.split())]
     return " · ".join(clean_line(part) for part in parts if part)
 
 

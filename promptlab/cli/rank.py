@@ -17,6 +17,7 @@ from promptlab.cli.output import notice
 from promptlab.errors import StoreError, UsageError, nearest
 from promptlab.params import show
 from promptlab.plan import Cell
+from promptlab.render.facts import moment
 from promptlab.render.preference_report import Case, report
 from promptlab.render.sanitise import clean_line
 from promptlab.store import Store
@@ -168,7 +169,7 @@ def _told(ballot: Ballot) -> str:
         said = f"{arms[verdict]} over {', '.join(arm for place, arm in enumerate(arms) if place != verdict)}"
     else:
         said = {"tie": "tie", "bad": "both bad", "skip": "skipped"}[verdict] + f": {', '.join(arms)}"
-    parts = [ballot.created[:16].replace("T", " "), said]
+    parts = [moment(ballot.created), said]
     parts += [] if ballot.voter == USER else [f"by {ballot.voter}"]
     parts += flags(ballot)
     parts += ["set aside"] if ballot.aside else []

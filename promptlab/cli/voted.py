@@ -13,6 +13,7 @@ from promptlab.analysis.tally import Standing, Tally
 from promptlab.cli.counting import Poll, Saved
 from promptlab.cli.output import Output, console
 from promptlab.plan import Run
+from promptlab.render.facts import moment
 from promptlab.render.plain import escaped
 from promptlab.render.record import Costing, cell_object, run_head
 from promptlab.render.sanitise import clean, clean_line
@@ -77,7 +78,7 @@ def _write_text(voted: Voted, output: Output) -> None:
     run = voted.run
     head = (
         f"run {run.id} · " if run.id is not None else ""
-    ) + f"{run.created[:16].replace('T', ' ')} · {' '.join(run.plan.prompt.split())}"
+    ) + f"{moment(run.created)} · {' '.join(run.plan.prompt.split())}"
     paper.print(fit(clean_line(head), wide), style="dim")
     paper.print()
     if len(voted.polls) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from promptlab.check import Outcome, carry_all
 from promptlab.errors import Fault
@@ -183,6 +184,14 @@ def fault_lines(fault: Fault) -> list[str]:
     """One line on what happened, and one on what to do."""
     lines = [clean_line(fault.line())]
     return [*lines, f"→ {clean_line(fault.hint)}"] if fault.hint else lines
+
+
+def moment(created: str) -> str:
+    """The time of something that was written down in UTC, as the user's clock had it: `2026-11-22 18:05`."""
+    try:
+        return datetime.fromisoformat(created).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return created[:16].replace("T", " ")
 
 
 def seconds(value: float | None) -> str:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
+from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
 from promptlab.tui.board import board_of
 from promptlab.tui.key import translate
@@ -165,7 +166,7 @@ _DO: dict[str, Callable[[LabScreen, int], None]] = {"open": _open, "again": _aga
 def past_board(past: Past, say: Say) -> Board:
     """A run of the history in panes."""
     last = max((stamped.at for stamped in past.events), default=0.0)
-    when = past.run.created[:16].replace("T", " ")
+    when = moment(past.run.created)
     board = board_of(past.run, past.costing, say, lambda: last, when, past.windows)
     for stamped in past.events:
         board.take(stamped)

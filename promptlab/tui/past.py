@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 from promptlab.tui.advice import short
@@ -86,7 +87,7 @@ def _day(text: str, today: date | None) -> date | None:
     """`7d`, `2w`, `2026-11-22`."""
     if text[:-1].isascii() and text[:-1].isdigit() and text[-1] in "dw":
         days = int(text[:-1][:9]) * (7 if text[-1] == "w" else 1)
-        return (today or datetime.now(UTC).date()) - timedelta(min(days, 36_500))
+        return (today or datetime.now().astimezone().date()) - timedelta(min(days, 36_500))
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -99,7 +100,7 @@ def fits(one: Summary, what: Wanted, texts: Mapping[str, Mapping[int, str]], lin
         all(_is(one, kind) for kind in what.kinds)
         and all(any(part in target.casefold() for target in one.targets) for part in what.targets)
         and all(part in (one.profile or "").casefold() for part in what.profiles)
-        and (what.since is None or one.created[:10] >= what.since.isoformat())
+        and (what.since is None or moment(one.created)[:10] >= what.since.isoformat())
         and all(_has(one, word, line) or one.id in texts.get(word, ()) for word in what.words)
     )
 
@@ -127,7 +128,7 @@ def line(summary: Summary, say: Say) -> str:
     targets = fit(", ".join(names[target] for target in dict.fromkeys(summary.targets)), _TARGETS)
     profile = f"[{clean_line(summary.profile)}]" if summary.profile else ""
     axes = " × ".join(f"{name} {count}" for name, count in summary.axes or () if count > 1)
-    parts = [f"{summary.id:>4}", summary.created[5:16].replace("T", " "), f"{tally:>5}", state, targets, profile,
+    parts = [f"{summary.id:>4}", moment(summary.created)[5:], f"{tally:>5}", state, targets, profile,
              clean_line(axes), clean_line(summary.prompt)]  # fmt: skip
     return "  ".join(part for part in parts if part)
 
@@ -138,7 +139,7 @@ def about(summary: Summary, say: Say, excerpt: str = "") -> list[tuple[str, str]
     names = {state: say("queued") if going and state == "queued" else say.known(f"run_{state}", state)
              for state in dict.fromkeys(summary.states)}  # fmt: skip
     states = say("comma").join(f"{summary.states.count(state)} {name}" for state, name in names.items())
-    told = [("", f"{say('run', run=summary.id)}  {summary.created[:16].replace('T', ' ')}"),
+    told = [("", f"{say('run', run=summary.id)}  {moment(summary.created)}"),
             (say("about_state"), f"{say.known(f'state_{summary.state}', summary.state)}: {states}"),
             (say("about_targets"), "\n".join(dict.fromkeys(map(clean_line, summary.targets)))),
             (say("about_profile"), clean_line(summary.profile or ""))]  # fmt: skip
