@@ -58,6 +58,13 @@ class Tmux:
             assert time.monotonic() < deadline, f"{word} did not go:\n{seen}"
             time.sleep(0.05)
 
+    def prompted(self) -> None:
+        """Wait for the shell: what is typed before that is still the program's."""
+        deadline = time.monotonic() + PATIENCE
+        while (seen := self.screen.rstrip()).rpartition("\n")[2].strip() not in ("#", "$"):
+            assert time.monotonic() < deadline, f"the shell did not come:\n{seen}"
+            time.sleep(0.05)
+
     def close(self) -> None:
         subprocess.run(["tmux", "-L", self._name, "kill-server"], capture_output=True)
 
@@ -120,7 +127,7 @@ def test_a_session_by_keys_alone(tmux: Tmux, tmp_path: Path) -> None:
     tmux.press("Enter")
     tmux.shows("kept as profile snow")
     tmux.press("C-q")
-    tmux.gone("History")
+    tmux.prompted()
     tmux.type("echo still $((20 + 1))")
     tmux.press("Enter")
     tmux.shows("still 21")  # the shell is there, and reads and shows what is typed
