@@ -173,7 +173,7 @@ def measure(
         os.write(terminal.master, b"\n" if ours else b"\r")
         assert terminal.read(time.monotonic() + 90, lambda got: bool(re.search(rb"@\d", got))), "nothing streams"
         if panes > 16 and ours:
-            os.write(terminal.master, b"\x1b[20~")  # f9: all of a page at once, not one beside a list
+            os.write(terminal.master, b"\x1b[20~\x1b[20~")  # f9: all of a page at once, not one beside a list
         process = psutil.Process(terminal.process.pid)
         terminal.read(time.monotonic() + 1.0)  # until all traces are there
         terminal.tokens.clear()

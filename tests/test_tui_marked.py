@@ -209,6 +209,15 @@ def test_a_chunk_in_a_table_costs_no_more_than_a_look_at_its_rows() -> None:
     assert cost(160) < 40 * cost(5) + 0.02  # 32 times the rows
 
 
+@pytest.mark.parametrize("text", ["| a | b |\n|---|---|---|\n", "| a |\n|---|---|\n| 1 | 2 | 3 |", "a | b\n|-|\n",
+                                  "|\n|-|-|\n", "||\n|-|\n| x | y |"])  # fmt: skip
+def test_a_rule_that_fits_no_head_makes_no_table(text: str) -> None:
+    for cells in (2, 4, 30):
+        for end in range(len(text) + 1):
+            rows(text[:end], cells)
+    assert lines("| a | b |\n|---|---|---|\n")[1] == "|---|---|---|"
+
+
 def test_a_line_of_any_length_is_shown() -> None:
     text = "**word** " * LONGEST
     assert "".join(lines(text, 50)).replace(" ", "") == text.replace(" ", "")

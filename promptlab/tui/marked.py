@@ -236,6 +236,8 @@ class Table:
         if len(lines) < 2 or not all(map(_SEPARATOR.fullmatch, rule := _cells(lines[1]))):
             return self._written(lines)
         parsed = [*self._parsed, self._cells_of(last, len(self._lines))] if last else self._parsed
+        if len(rule) != len(parsed[0]):  # a table has as many columns as its head (GFM)
+            return self._written(lines)
         columns = max(len(rule), *map(len, parsed))
         wides = [max(_wide(row[at]) for row in parsed if at < len(row)) for at in range(columns)]
         narrow = _shares(wides, self._cells - 3 * (columns - 1))
