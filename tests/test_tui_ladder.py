@@ -547,7 +547,7 @@ def test_a_cap_stops_a_sweep_and_no_pane_waits_any_more(tmp_path: Path) -> None:
             named(tmp_path, fast=server)
             screen.app.lab_screen.words = "sweep -y -m fast/a -n 30 -j 1 --max-tokens-total 250 --no-audit"
             await screen.ask("Snow?")
-            await screen.until(lambda: screen.board.run and not screen.app.lab_screen.runs, "the end")
+            await screen.until(lambda: screen.app.lab_screen.board and not screen.app.lab_screen.runs, "the end")
             states = [pane.said.state for pane in screen.board.panes]
             assert 2 <= states.count("done") < 6 and states.count("done") + states.count("cancelled") == 30
             assert "stopped by --max-tokens-total 250" in screen.notice
@@ -644,7 +644,7 @@ def test_what_nobody_knows_is_tested_first_and_told(tmp_path: Path) -> None:
             await screen.ask("Snow?")
             await screen.until(lambda: "it is tested whether temperature does anything" in screen.notice, "the test")
             await screen.until(lambda: "fast/a: temperature" in screen.notice and "n =" in screen.notice, "its end")
-            await screen.until(lambda: screen.board.run and not screen.app.lab_screen.runs)
+            await screen.until(lambda: screen.app.lab_screen.board and not screen.app.lab_screen.runs)
             assert len(server.requests) >= 24 + 2
             assert screen.notice.count("temperature") >= 2  # it stands when the run has begun, too
 
@@ -657,7 +657,7 @@ def test_repeats_that_could_change_no_majority_are_spared_and_told(tmp_path: Pat
             named(tmp_path, fast=server)
             screen.app.lab_screen.words = "sweep -y -m fast/a -n 9 -j 1 --until-decided --extract number --no-audit"
             await screen.ask("3 + 4?")
-            await screen.until(lambda: screen.board.run and not screen.app.lab_screen.runs)
+            await screen.until(lambda: screen.app.lab_screen.board and not screen.app.lab_screen.runs)
             states = [pane.said.state for pane in screen.board.panes]
             assert states[:5] == ["done"] * 5 and states.count("cancelled") == 9 - len(server.requests) > 0
 
@@ -670,7 +670,7 @@ def test_a_sweep_is_run_again_as_it_was(tmp_path: Path) -> None:
             named(tmp_path, fast=server)
             screen.app.lab_screen.words = "sweep -y -m fast/a -t 0.2,1.3 --no-audit"
             await screen.ask("Snow?")
-            await screen.until(lambda: screen.board.run and not screen.app.lab_screen.runs)
+            await screen.until(lambda: screen.app.lab_screen.board and not screen.app.lab_screen.runs)
             await screen.press("tab", "R")
             await screen.until(lambda: screen.board.run and screen.board.run.id == 2)
             await screen.shows("2/2 done")
