@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.cli.tui.kept import remember
-from promptlab.cli.tui.past import Chronicle
-from promptlab.cli.tui.stock import Stocked
-from promptlab.cli.tui.under import Under
 from promptlab.cli.tui.words import bounded, check_sendable, hear, parse, plan_of
 from promptlab.errors import UsageError
 from promptlab.places import Places
@@ -21,7 +18,10 @@ if TYPE_CHECKING:
     from promptlab.analysis import Reading, Sample
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Ready
+    from promptlab.cli.tui.past import Chronicle
     from promptlab.cli.tui.shelf import Profiles
+    from promptlab.cli.tui.stock import Stocked
+    from promptlab.cli.tui.under import Under
     from promptlab.config import Settings
     from promptlab.plan import Cell, Plan, Run
     from promptlab.render.record import Costing
@@ -48,8 +48,6 @@ class Rooms:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self.models = Stocked(places)
-        self.history = Chronicle(places)
         self._told = ""  # what the user has been told the price of
 
     @property
@@ -58,10 +56,23 @@ class Rooms:
 
         return Profiles(self._places)
 
+    @cached_property
+    def models(self) -> Stocked:
+        from promptlab.cli.tui.stock import Stocked
+
+        return Stocked(self._places)
+
+    @property
+    def history(self) -> Chronicle:
+        from promptlab.cli.tui.past import Chronicle  # 0.1 s of the first frame
+
+        return Chronicle(self._places)
+
     def warm(self) -> None:
         import aiohttp  # noqa: F401
 
         import promptlab.cli.ask
+        import promptlab.cli.tui.under
         import promptlab.profile.compose
         import promptlab.tui.board
         import promptlab.tui.picker  # noqa: F401
@@ -71,22 +82,30 @@ class Rooms:
     def keep_theme(self, name: str) -> None:
         remember(self._places, "theme", name)
 
+    def _under(
+        self, words: str, plan: Callable[[Asked, Settings], Plan] | None, prompt: str,
+        agree: Callable[[], bool] | None = None,
+    ) -> Under:  # fmt: skip
+        from promptlab.cli.tui.under import Under  # with all that a run takes: not before the first frame
+
+        return Under(self._places, words, plan, prompt, agree)
+
     def send(self, words: str, prompt: str) -> Under:
-        return Under(self._places, words, None, prompt, lambda: self._agrees(f"{words}\n{prompt}"))
+        return self._under(words, None, prompt, lambda: self._agrees(f"{words}\n{prompt}"))
 
     def go_on(self, words: str, run: Run, turns: Sequence[tuple[Cell, Transcript]], prompt: str) -> Under:
         from promptlab.cli.follow import followed
 
-        return Under(self._places, words, lambda asked, settings: followed(run.plan, turns, prompt), prompt)
+        return self._under(words, lambda asked, settings: followed(run.plan, turns, prompt), prompt)
 
     def again(self, words: str, run: Run) -> Under:
         agree = partial(self._agrees, f"run {run.id} {run.created}")
-        return Under(self._places, words, lambda asked, settings: run.plan, run.plan.prompt, agree)
+        return self._under(words, lambda asked, settings: run.plan, run.plan.prompt, agree)
 
     def retry(self, words: str, run: Run, cell: Cell, target: str | None = None) -> Under:
         from promptlab.cli.tui.retry import retried
 
-        return Under(self._places, words, lambda asked, settings: retried(run.plan, cell, target, asked, self._places,
+        return self._under(words, lambda asked, settings: retried(run.plan, cell, target, asked, self._places,
                                                                           settings), run.plan.prompt)  # fmt: skip
 
     def request(self, words: str, run: Run, cell: Cell, said: Transcript) -> str:
