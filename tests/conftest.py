@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from promptlab.providers import weights as default_weights
 from tests.command import Lab, Servers
+from tests.test_audit import Answer, Body, Model, Start
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,19 @@ def serve() -> Iterator[Servers]:
         yield servers
     finally:
         servers.close()
+
+
+@pytest.fixture
+def model(serve: Servers) -> Start:
+    """Starts a server that answers each request by what it asks, and says that this was all."""
+
+    def start(answer: Callable[[Body], Answer]) -> Model:
+        server = Model(answer)
+        server.reason = "stop"
+        serve.serve(server)
+        return server
+
+    return start
 
 
 @pytest.fixture

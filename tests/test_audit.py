@@ -55,6 +55,9 @@ class Model(Replay):
         return await super()._answer(said, reader, writer)
 
 
+Start = Callable[[Callable[[Body], Answer]], Model]  # of the fixtures called `model`
+
+
 CHANCE = random.Random(4)
 
 
@@ -107,9 +110,6 @@ def model(serve: Servers) -> Callable[[Callable[[Body], Answer]], Model]:
         return server
 
     return start
-
-
-Start = Callable[[Callable[[Body], Answer]], Model]
 
 
 def test_a_knob_that_is_honoured_works(model: Start) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,9 @@ from promptlab.profile import listed
 from promptlab.store import Store
 from tests.command import Lab, Servers, interrupt, until
 from tests.replay import JSON, Reply
-from tests.test_audit import Body, Model
+from tests.test_audit import Body, Model, Start
 
-Start = Callable[[Callable[[Body], str | Reply]], Model]
 CHAINS = listed((shipped_profiles() / "chains",))
-
-
-@pytest.fixture
-def model(serve: Servers) -> Start:
-    def start(answer: Callable[[Body], str | Reply]) -> Model:
-        server = Model(answer)
-        server.reason = "stop"
-        serve.serve(server)
-        return server
-
-    return start
 
 
 def text_of(body: Body) -> str:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyte
 import pytest
 
 from promptlab.store import Store
 from tests.command import PATIENCE, Lab, Servers
 from tests.replay import Replay
+from tests.terminal import Pty
 from tests.test_openai_chat import STOP, sse, texts
 
 SNOW = sse(*texts(["secret plan"], "reasoning_content"), *texts(["Snow ", "falls 雪"]), STOP)
@@ -31,46 +26,14 @@ ASKS = "Which is better?"
 GOES_ON = "space"
 
 
-class Terminal:
-    """The command in a process of its own, on a pty that pyte reads; its stdout is the terminal too, or a pipe."""
+class Terminal(Pty):
+    """The command in a process of its own, on a pty; its stdout is the terminal too, or a pipe."""
 
     def __init__(self, lab: Lab, *arguments: str, columns: int = 100, rows: int = 30, piped: bool = False) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        out = subprocess.PIPE if piped else slave
-        self.process = lab.start("compare", *arguments, stdin=slave, stdout=out, stderr=slave, start_new_session=True)
-        os.close(slave)
-        self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen.display)
-
-    def read(self, seconds: float = 0.05) -> None:
-        while select.select([self.master], [], [], seconds)[0]:
-            try:
-                got = os.read(self.master, 65536)
-            except OSError:  # EIO: the process has closed it
-                return
-            if not got:
-                return
-            self.raw += got
-            self._stream.feed(re.sub(rb"\x1b\[[<=>?][0-9;]*[a-zA-Z$]*[a-zA-Z]|\x1bP[^\x1b]*\x1b\\", b"", got))
-            seconds = 0.0
-
-    def until(self, claim: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not claim():
-            assert time.monotonic() < deadline, f"{what} did not happen:\n{self.text}"
-            self.read()
-
-    def shows(self, *words: str) -> None:
-        self.until(lambda: all(word in self.text for word in words), f"showing {words}")
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
+        super().__init__(
+            lambda slave: lab.start("compare", *arguments, stdin=slave, stdout=subprocess.PIPE if piped else slave,
+                                    stderr=slave, start_new_session=True), columns, rows,
+        )  # fmt: skip
 
     def end(self) -> int:
         deadline = time.monotonic() + PATIENCE

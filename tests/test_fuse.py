@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -13,23 +12,11 @@ from hypothesis import strategies as st
 
 from promptlab.material import enclosed, guard, is_chinese, new_mark
 from promptlab.review import LETTERS, ranks, read_fused, read_ranking, renamed, review_paper, shuffled, writing_paper
-from tests.command import Lab, Servers
+from tests.command import Lab
 from tests.replay import JSON, Reply
-from tests.test_audit import Body, Model
+from tests.test_audit import Body, Model, Start
 
 ANSWERS = {"a": "ans-from-a: use snow", "b": "ans-from-b: use ice", "c": "ans-from-c: use fire"}
-Start = Callable[[Callable[[Body], str | Reply]], Model]
-
-
-@pytest.fixture
-def model(serve: Servers) -> Start:
-    def start(answer: Callable[[Body], str | Reply]) -> Model:
-        server = Model(answer)
-        server.reason = "stop"
-        serve.serve(server)
-        return server
-
-    return start
 
 
 # -- marks -------------------------------------------------------------------------------------------------------------

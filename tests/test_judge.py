@@ -33,10 +33,9 @@ from promptlab.request import Message, Request
 from promptlab.store import Store
 from tests.command import PATIENCE, Done, Lab, Servers
 from tests.replay import JSON, Reply
-from tests.test_audit import Body, Model
+from tests.test_audit import Body, Model, Start
 
 Judge = Callable[[str, str], str]  # the answer that stands first, the one that stands second, and the verdict
-Start = Callable[[Callable[[Body], str | Reply]], Model]
 
 
 @dataclass(slots=True)
@@ -74,17 +73,6 @@ class Here(Lab):
 @pytest.fixture
 def lab(tmp_path: Path) -> Here:
     return Here(tmp_path)
-
-
-@pytest.fixture
-def model(serve: Servers) -> Start:
-    def start(answer: Callable[[Body], str | Reply]) -> Model:
-        server = Model(answer)
-        server.reason = "stop"
-        serve.serve(server)
-        return server
-
-    return start
 
 
 def database(lab: Here) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from promptlab.cli.board import Table, context_text, price_text
+from promptlab.cli.board import Table, price_text
 from promptlab.cli.choice import choose
 from promptlab.cli.models import patience, show, survey, tokens
 from promptlab.errors import UsageError
@@ -29,6 +29,7 @@ from promptlab.providers.listing import Model
 from promptlab.providers.prices import Entry
 from promptlab.providers.probe import Probe
 from promptlab.providers.roster import Cache, Wanted
+from promptlab.render.facts import context_text
 from promptlab.render.wrap import width
 from tests.test_discovery import Ollama, Site, dead_url, openai_list, say_nothing, wire
 

@@ -15,18 +15,16 @@ import termios
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptlab.store import Store
-from tests.command import Lab, Servers
+from tests.command import Lab
 from tests.replay import JSON, Reply
-from tests.test_audit import Body, Model, refusal
+from tests.test_audit import Body, Model, Start, refusal
 
-Start = Callable[[Callable[[Body], str | Reply]], Model]
 CHANCE = random.Random(11)
 NOUNS = ("snow", "ice", "river", "night", "bird", "moon", "stone", "reed", "wind", "light", "house", "boat", "road")
 
@@ -40,17 +38,6 @@ def told(body: Body) -> str:
 def whatever(body: Body) -> str:
     """The same distribution whatever is asked."""
     return " ".join(CHANCE.choice(NOUNS) for _ in range(24))
-
-
-@pytest.fixture
-def model(serve: Servers) -> Start:
-    def start(answer: Callable[[Body], str | Reply]) -> Model:
-        server = Model(answer)
-        server.reason = "stop"
-        serve.serve(server)
-        return server
-
-    return start
 
 
 def counted(model: Start) -> tuple[Model, threading.Semaphore]:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
-import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 from textual import events
 from textual.pilot import Pilot
@@ -52,6 +46,7 @@ from promptlab.tui.picker import Compared, Help, Picker
 from promptlab.tui.text import Say
 from tests.command import PATIENCE, REPOSITORY, Lab, Servers
 from tests.replay import Replay
+from tests.terminal import Pty
 from tests.test_openai_chat import STOP, sse, texts
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14,
@@ -649,49 +644,23 @@ def test_the_embedded_model(tmp_path: Path, weights: Path) -> None:
 # On a real terminal --------------------------------------------------------------------------------------------------
 
 
-class Terminal:
-    """The lab in a process of its own, on a pty that pyte reads."""
+class Terminal(Pty):
+    """The lab in a process of its own, on a pty."""
 
     def __init__(
         self, home: Path, words: Sequence[str], columns: int, rows: int, more: Mapping[str, str] | None = None,
         extra: Path | None = None,
     ) -> None:  # fmt: skip
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         code = "import sys; from promptlab.cli.tui import tui; sys.exit(tui(sys.argv[1:]))"
         path = os.pathsep.join(str(folder) for folder in (REPOSITORY, extra) if folder)
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color",
                        "PROMPTLAB_HOME": str(home), "PYTHONPATH": path, **(more or {})}  # fmt: skip
-        self.process = subprocess.Popen([sys.executable, "-c", code, *words], stdin=slave, stdout=slave, stderr=slave,
-                                        env=environment, cwd=home, start_new_session=True)  # fmt: skip
-        os.close(slave)
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.raw = b""
-
-    def read(self, seconds: float = 0.05) -> None:
-        while select.select([self.master], [], [], seconds)[0]:
-            try:
-                got = os.read(self.master, 65536)
-            except OSError:  # EIO: the process has closed it
-                return
-            if not got:
-                return
-            self.raw += got
-            self.stream.feed(_plain(got))
-            seconds = 0.0
-
-    def until(self, claim: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not claim():
-            assert time.monotonic() < deadline, f"{what} did not happen:\n" + "\n".join(self.screen.display)
-            self.read()
-
-    def shows(self, *words: str) -> None:
-        self.until(lambda: all(word in "\n".join(self.screen.display) for word in words), f"showing {words}")
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
+        super().__init__(
+            lambda slave: subprocess.Popen(
+                [sys.executable, "-c", code, *words], stdin=slave, stdout=slave, stderr=slave, env=environment,
+                cwd=home, start_new_session=True,
+            ), columns, rows,
+        )  # fmt: skip
 
     def end(self) -> int:
         deadline = time.monotonic() + PATIENCE
@@ -699,13 +668,6 @@ class Terminal:
             self.read()
         self.read(0.2)
         return self.process.wait(1)
-
-
-def _plain(got: bytes) -> bytes:
-    """Without the private sequences that pyte takes for text."""
-    import re
-
-    return re.sub(rb"\x1b\[[<=>?][0-9;]*[a-zA-Z$]*[a-zA-Z]|\x1bP[^\x1b]*\x1b\\", b"", got)
 
 
 @pytest.fixture

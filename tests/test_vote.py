@@ -21,20 +21,7 @@ from promptlab.store import Store
 from tests.arithmetic import Item, accuracy, answer_to, exact, items, write_items
 from tests.command import Lab, Servers, interrupt, until
 from tests.replay import JSON, Reply
-from tests.test_audit import Body, Model
-
-Start = Callable[[Callable[[Body], str | Reply]], Model]
-
-
-@pytest.fixture
-def model(serve: Servers) -> Start:
-    def start(answer: Callable[[Body], str | Reply]) -> Model:
-        server = Model(answer)
-        server.reason = "stop"
-        serve.serve(server)
-        return server
-
-    return start
+from tests.test_audit import Body, Model, Start
 
 
 def in_turn(*answers: str | Reply) -> Callable[[Body], str | Reply]:

@@ -8,6 +8,7 @@ from typing import TextIO
 from promptlab.providers.discovery import Server
 from promptlab.providers.listing import Model
 from promptlab.providers.roster import Wanted, gone, in_order, picked
+from promptlab.render.facts import context_text
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 
@@ -180,16 +181,6 @@ def _age(server: Server) -> str:
 def _notes(model: Model, today: str) -> str:
     ending = f"{'retired' if gone(model, today) else 'until'} {model.retires}" if model.retires else ""
     return "  ".join(filter(None, ("loaded" if model.loaded else "", ending)))
-
-
-def context_text(count: int | None) -> str:
-    """A number of tokens in short: 128000 and 131072 are both 128k, and 1048576 is 1M."""
-    if count is None:
-        return "?"
-    if count >= 1_000_000:
-        return f"{count / 1e6:.1f}".removesuffix(".0") + "M"
-    by_1024 = count % 1024 == 0 and count % 1000
-    return str(count) if count < 1000 else f"{count // 1024 if by_1024 else round(count / 1000)}k"
 
 
 def price_text(model: Model) -> str:

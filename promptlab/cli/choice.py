@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Sequence
 from typing import TextIO
 
-from promptlab.cli.board import context_text, price_text
+from promptlab.cli.board import price_text
 from promptlab.errors import UsageError
 from promptlab.providers.listing import Model
 from promptlab.providers.roster import find
+from promptlab.render.facts import context_text
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
 

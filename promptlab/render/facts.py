@@ -186,6 +186,16 @@ def fault_lines(fault: Fault) -> list[str]:
     return [*lines, f"→ {clean_line(fault.hint)}"] if fault.hint else lines
 
 
+def context_text(count: int | None) -> str:
+    """A number of tokens in short: 128000 and 131072 are both 128k, and 1048576 is 1M."""
+    if count is None:
+        return "?"
+    if count >= 1_000_000:
+        return f"{count / 1e6:.1f}".removesuffix(".0") + "M"
+    by_1024 = count % 1024 == 0 and count % 1000
+    return str(count) if count < 1000 else f"{count // 1024 if by_1024 else round(count / 1000)}k"
+
+
 def moment(created: str) -> str:
     """The time of something that was written down in UTC, as the user's clock had it: `2026-11-22 18:05`."""
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from promptlab.render.facts import context_text
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 
@@ -255,16 +256,6 @@ def detail(row: Row, say: Say) -> str:
         f"{say('models_key')}: {key}" if key != "-" else "", said[-1],
     ]  # fmt: skip
     return " · ".join(part for part in parts if part)
-
-
-def context_text(count: int | None) -> str:
-    """A number of tokens in short: 128000 and 131072 are both 128k."""
-    if count is None:
-        return "?"
-    if count >= 1_000_000:
-        return f"{count / 1e6:.1f}".removesuffix(".0") + "M"
-    by_1024 = count % 1024 == 0 and count % 1000
-    return str(count) if count < 1000 else f"{count // 1024 if by_1024 else round(count / 1000)}k"
 
 
 def price_text(model: Model) -> str:
