@@ -9,15 +9,10 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import typer
-
-from promptlab.cli.commands import app
-from promptlab.cli.groups import look
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError
 
 CANCELLED, CAPPED, SOME_FAILED, ALL_FAILED, UNDER = 130, 4, 3, 1, 100
 
@@ -29,18 +24,9 @@ def main() -> None:
                          ["vote"], ["fuse"], ["chain"]):  # fmt: skip
         threading.Thread(target=_import_client, daemon=True).start()
     _secure_streams()
-    sys.argv[1:] = _whole_options(sys.argv[1:])
-    if not sys.argv[1:] and sys.stdin.isatty() and sys.stdout.isatty():
-        sys.argv.append("tui")
     try:
-        if sys.argv[1:2] == ["models"] and not {"facts", "forget", "-h", "--help"} & set(sys.argv):
-            look("--refresh" in sys.argv)
-        _build_only(sys.argv[1:2])
-        code = app(standalone_mode=False)
+        code = _carry_out(sys.argv[1:])
         sys.stdout.flush()  # here, where a reader that has left is no news, and not at the interpreter's end
-    except typer.TyperException as error:
-        _refuse(error)
-        sys.exit(error.exit_code)
     except LabError as error:
         complain(error)
         sys.exit(error.exit_code)
@@ -53,34 +39,14 @@ def main() -> None:
     sys.exit(code)
 
 
-def _build_only(wanted: list[str]) -> None:
-    """Let Typer build the options of the command that is called, and of the others know the name and the first line:
-    three hundred options that nobody looks at cost 50 ms of every start."""
-    apart = [
-        instance for group in app.registered_groups if [group.name] != wanted if (instance := group.typer_instance)
-    ]
-    for owner in (app, *apart):
-        for command in owner.registered_commands:
-            called = command.callback
-            if called is not None and (owner is not app or [command.name or called.__name__] != wanted):
-                command.callback = _named(called)
+def _carry_out(arguments: list[str]) -> int:
+    if arguments in ([], ["tui"]) and sys.stdin.isatty() and sys.stdout.isatty():
+        from promptlab.cli.tui import tui  # there is nothing to read: Typer would take 50 ms of the first frame
 
+        return tui()
+    from promptlab.cli.argv import carry_out
 
-def _named(called: Callable[..., object]) -> Callable[[], None]:
-    def nothing() -> None:
-        pass
-
-    nothing.__name__, nothing.__doc__ = called.__name__, called.__doc__
-    return nothing
-
-
-def _whole_options(arguments: list[str]) -> list[str]:
-    """`--resume` may stand without a run's number, which Typer has no way to say: it then means the last one."""
-    if arguments[:1] != ["sweep"] or "--resume" not in arguments:
-        return arguments
-    place = arguments.index("--resume") + 1
-    bare = place == len(arguments) or not arguments[place].isdecimal()
-    return [*arguments[:place], "last", *arguments[place:]] if bare else arguments
+    return carry_out(arguments)
 
 
 def _secure_streams() -> None:
@@ -93,15 +59,6 @@ def _secure_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _refuse(error: typer.TyperException) -> None:
-    """What Typer finds wrong with the arguments, said as we say it."""
-    context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{error.format_message()}\n")
-    else:
-        complain(UsageError(error.format_message(), f"{context.command_path} --help" if context else ""))
 
 
 def _import_client() -> None:

@@ -33,8 +33,8 @@ _PLAIN = (
     "\U0001f000-\U0001f3fa\U0001f400-\U0001faff\U00020000-\U0003ffff"  # emoji, rare Han
 )
 # A list of what is safe, not of what is bad: a character that nobody thought of takes the slow road.
-_find_suspect = re.compile(f"[^{_PLAIN}]").search
-_each_suspect_run = re.compile(f"[^{_PLAIN}]+").finditer
+_SUSPECTS = re.compile(f"[^{_PLAIN}]+")  # one pattern for both: to compile it takes 3 ms of every start
+_find_suspect, _each_suspect_run = _SUSPECTS.search, _SUSPECTS.finditer
 
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LINE_ENDS = re.compile(r"[ \t]*\n[ \t\n]*|\t+")

@@ -95,4 +95,5 @@ def binding_ids() -> list[str]:
 def _settle() -> None:
     """What has been imported stays: collections of garbage need not look at it, and come seldom (30% of a frame)."""
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 50, 100)

@@ -19,12 +19,15 @@ class Foot(Footer):
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
+        self._cells = 0  # that the keys were chosen for
 
     def compose(self) -> ComposeResult:
-        yield from fitted([one for one in super().compose() if isinstance(one, FooterKey)], self.app.size.width)
+        self._cells = self.app.size.width
+        yield from fitted([one for one in super().compose() if isinstance(one, FooterKey)], self._cells)
 
     def on_resize(self, event: events.Resize) -> None:
-        self.call_after_refresh(self.recompose)
+        if event.size.width != self._cells:
+            self.call_after_refresh(self.recompose)
 
 
 def fitted(keys: Sequence[FooterKey], cells: int) -> list[FooterKey]:

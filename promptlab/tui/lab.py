@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from promptlab.errors import LabError
-from promptlab.events import Stamped
 
 if TYPE_CHECKING:
     from promptlab.analysis import Reading, Sample
     from promptlab.estimate import Estimate
+    from promptlab.events import Stamped
     from promptlab.params import Value
     from promptlab.plan import Cell, Plan, Run
     from promptlab.render.record import Costing
@@ -49,7 +49,7 @@ class Ended:
     error: LabError | None = None
 
 
-News = Began | Said | Ended | Stamped
+News: TypeAlias = "Began | Said | Ended | Stamped"
 Turns = Sequence[tuple["Cell", "Transcript"]]
 
 

@@ -41,6 +41,7 @@ class LabScreen(PanesScreen):
     """Runs come from `lab`; all that is shown of them is in a board."""
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012  an instance variable of Screen
+    AUTO_FOCUS = "#editor"
     # A key of priority overtakes what is typed before it and not yet in the editor: sending is none.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+j,ctrl+enter", "send", "k_send", id="lab.send", key_display=SEND),
@@ -89,7 +90,6 @@ class LabScreen(PanesScreen):
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(1 / RATE, self.pump, pause=True)
-        self.editor.focus()
         self.set_timer(0.1, self.warm)
 
     @work(thread=True, exit_on_error=False)

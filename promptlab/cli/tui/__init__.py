@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -21,6 +22,7 @@ def tui(words: Sequence[str] = ()) -> int:
     terminal, and ConfigError for what config.yaml says of the screen."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the lab needs a terminal to be shown on", "promptlab ask works anywhere")
+    gc.disable()  # until the first frame stands: what is imported is no garbage, and to look at it takes 15 ms
     from promptlab.tui.app import LabApp, binding_ids
 
     places = user_places()

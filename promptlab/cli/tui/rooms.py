@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.cli.tui.kept import remember
-from promptlab.cli.tui.words import bounded, check_sendable, hear, parse, plan_of
 from promptlab.errors import UsageError
 from promptlab.places import Places
 from promptlab.tui.lab import Advice, Foreseen, Preview
@@ -76,6 +75,7 @@ class Rooms:
         import promptlab.profile.compose
         import promptlab.tui.board
         import promptlab.tui.picker  # noqa: F401
+        from promptlab.cli.tui.words import parse
 
         parse("-m local", "")
 
@@ -163,6 +163,7 @@ class Rooms:
 
     def check(self, words: str, prompt: str) -> int:
         from promptlab import config
+        from promptlab.cli.tui.words import hear, plan_of
 
         return len(plan_of(hear(words, prompt), self._places, config.settings(self._places)).cells)
 
@@ -196,6 +197,7 @@ class Rooms:
         """All that sending takes, and nothing is sent, fetched or kept. A prompt that is not there yet is a mark."""
         from promptlab import config
         from promptlab.cli.ready import made_ready
+        from promptlab.cli.tui.words import bounded, check_sendable, hear, plan_of
 
         spoken = hear(words, prompt)
         check_sendable(spoken.way)
