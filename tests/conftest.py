@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import gc
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,39 @@ import pytest
 from promptlab.providers import weights as default_weights
 from tests.command import Lab, Servers
 from tests.test_audit import Answer, Body, Model, Start
+
+
+class _Keeping(logging.Handler):
+    """Keeps the errors that are told to it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.kept: list[BaseException] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.kept.append(record.exc_info[1])
+
+
+@pytest.fixture(autouse=True)
+def faults() -> Iterator[list[BaseException]]:
+    """The errors that were kept from ending a screen. A test that plants one takes it out; any other fails by it."""
+    handler, logger = _Keeping(), logging.getLogger("promptlab")
+    logger.addHandler(handler)
+    yield handler.kept
+    logger.removeHandler(handler)
+    if handler.kept:
+        raise handler.kept[0]
+
+
+@pytest.fixture(autouse=True)
+def _collections() -> Iterator[None]:
+    """The screen lets garbage be collected seldom, in all of its process: a later test would measure its memory so."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.enable()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

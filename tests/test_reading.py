@@ -346,8 +346,9 @@ def test_memory_stays_flat() -> None:
         return most
 
     peak(10)
-    # A sample here weighs 50 kB, and what is kept of it some 3; a thread of another test may add its own for once.
-    assert min((peak(80) - peak(30)) / 50 for _ in range(3)) < 10_000
+    # A sample here weighs 50 kB, and what is kept of it some 3; up to 12 where garbage in cycles is not yet collected.
+    # A thread of another test may add its own for once.
+    assert min((peak(80) - peak(30)) / 50 for _ in range(3)) < 20_000
 
 
 def test_many_long_answers_are_read_in_good_time() -> None:
