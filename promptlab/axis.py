@@ -11,7 +11,7 @@ from decimal import Decimal, DecimalException
 from fractions import Fraction
 from itertools import product
 
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import Sentence, UsageError, nearest
 from promptlab.params import BODY, DEFAULT, PARAMETERS, Parameter, Value, lookup
 
 MOST_VALUES = 1_000  # of one axis
@@ -48,9 +48,11 @@ def is_whole(parameter: Parameter) -> bool:
 def add(values: list[Value], value: Value, name: str, written: str) -> None:
     """Put a value behind those that an axis has. Raises UsageError where it is there, or where there are too many."""
     if any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in values):
-        raise UsageError(f"{name}: '{written}' is given twice", "each value of a sweep once")
+        raise UsageError(Sentence("{name}: '{value}' is given twice", name=name, value=written),
+                         "each value of a sweep once")  # fmt: skip
     if len(values) >= MOST_VALUES:
-        raise UsageError(f"{name}: more than {MOST_VALUES:,} values", "a wider step, or a count: 0..2/9")
+        raise UsageError(Sentence("{name}: more than {most} values", name=name, most=f"{MOST_VALUES:,}"),
+                         "a wider step, or a count: 0..2/9")  # fmt: skip
     values.append(value)
 
 
@@ -63,7 +65,7 @@ def _spelled(parameter: Parameter, text: str) -> list[str]:
     if found := _COUNT.fullmatch(text):
         return _counted(parameter, text, Decimal(found[1]), Decimal(found[2]), int(found[3]))
     if re.fullmatch(r"[^:]+:[^:]+(:[^:]*)?", text) or ".." in text:
-        raise UsageError(f"{parameter.name}: '{text}' is no range",
+        raise UsageError(Sentence("{name}: '{text}' is no range", name=parameter.name, text=text),
                          "0:2:0.25 is from 0 to 2 in steps of 0.25; 0..2/9 is 9 values from 0 to 2")  # fmt: skip
     return [text]
 
@@ -74,7 +76,8 @@ def _stepped(name: str, text: str, first: Decimal, last: Decimal, step: Decimal)
     except DecimalException:  # a step of 0
         steps = Decimal(-1)
     if steps < 0:
-        raise UsageError(f"{name}: the step of '{text}' doesn't lead from {first} to {last}", "for example 0:2:0.25")
+        raise UsageError(Sentence("{name}: the step of '{text}' doesn't lead from {first} to {last}", name=name,
+                                  text=text, first=first, last=last), "for example 0:2:0.25")  # fmt: skip
     if steps >= MOST_VALUES:
         raise UsageError(f"{name}: '{text}' has more than {MOST_VALUES:,} values", "a wider step, or a count: 0..2/9")
     return [_plain(first + step * number) for number in range(int(steps) + 1)]
@@ -122,7 +125,8 @@ def parse_options(pairs: Iterable[tuple[str, str]]) -> dict[str, list[Value]]:
         if known is values:
             continue
         if name.startswith(BODY) or PARAMETERS[name].kind != "texts":
-            raise UsageError(f"{name} is given twice", f"several values of one parameter: {name}=1,2")
+            raise UsageError(Sentence("{name} is given twice", name=name),
+                             Sentence("several values of one parameter: {name}=1,2", name=name))  # fmt: skip
         axes[name] = [[*_texts(known[0]), *_texts(values[0])]]
     return axes
 
@@ -131,7 +135,7 @@ def split_option(text: str) -> tuple[str, str]:
     """`name=value` as two texts. Raises UsageError where there is no `=`."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
-        raise UsageError(f"'{text}' is not name=value", "for example -o top_p=0.9")
+        raise UsageError(Sentence("'{text}' is not name=value", text=text), "for example -o top_p=0.9")
     return name.strip(), value.strip()
 
 

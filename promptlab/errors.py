@@ -12,9 +12,9 @@ LabError                 exit code 1
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, Self
 
 FaultKind = Literal[
     "auth",  # the key is missing, wrong or not allowed here
@@ -34,6 +34,36 @@ FaultKind = Literal[
     "timeout",  # one of our own limits was reached
     "unknown",
 ]
+
+
+class Sentence(str):
+    """A text of ours that still knows its parts, so that the screen can say it in another language; everywhere else a
+    text like any other, and a copy of it is no more than that.
+
+    `form` is the English text with names in braces, `slots` is what stands in them, which may be a Sentence again."""
+
+    form: str
+    slots: dict[str, str]
+
+    def __new__(cls, form: str, /, **slots: object) -> Self:
+        texts = {name: slot if isinstance(slot, str) else str(slot) for name, slot in slots.items()}
+        made = super().__new__(cls, form.format(**texts))
+        made.form, made.slots = form, texts
+        return made
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+    @classmethod
+    def whole(cls, text: str) -> Self:
+        """A text without parts; a Sentence stays what it is."""
+        return text if isinstance(text, cls) else cls(text.replace("{", "{{").replace("}", "}}"))
+
+    @classmethod
+    def joined(cls, separator: str, texts: Iterable[str]) -> Self:
+        """Several, each of which keeps its parts; what stands between them is a Sentence too."""
+        slots = {f"t{number}": text for number, text in enumerate(texts)}
+        return cls("{between}".join(f"{{{name}}}" for name in slots), between=cls.whole(separator), **slots)
 
 
 class LabError(Exception):
@@ -72,7 +102,8 @@ class Fault:
     """Why one request failed, as a value: it is stored, shown and counted, and holds no key.
 
     `status` is the HTTP status, or None where no answer came. `retry_after` is in seconds.
-    `param` is the vendor's name of the refused parameter, where the vendor says which.
+    `param` is the vendor's name of the refused parameter, where the vendor says which. `sentences` has the forms and
+    slots of what in message and hint is ours (`Sentence`), as a stored fault has no other place for them.
     """
 
     kind: FaultKind
@@ -84,12 +115,25 @@ class Fault:
     param: str | None = None
     retryable: bool = False
     retry_after: float | None = None
+    sentences: dict[str, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        kept = dict(self.sentences)
+        known = [Sentence(form, **slots) for form, slots in kept.items()]
+        for name, text in (("message", self.message), ("hint", self.hint)):
+            if isinstance(text, Sentence):
+                kept[text.form] = dict(text.slots)
+            elif text in known:
+                object.__setattr__(self, name, known[known.index(text)])  # type: ignore[arg-type]
+        object.__setattr__(self, "sentences", kept)
 
     def line(self) -> str:
-        """One line: provider, status and the vendor's own words."""
-        status = f" {self.status}" if self.status is not None else ""
-        where = f"{self.provider}{status}: " if self.provider or status else ""
-        return f"{where}{self.message}"
+        """One line: provider, status and the vendor's own words, or ours."""
+        where = f"{self.provider} {self.status}" if self.status is not None else self.provider
+        if not where:
+            return self.message
+        ours = isinstance(self.message, Sentence)
+        return Sentence("{where}: {what}", where=where, what=self.message) if ours else f"{where}: {self.message}"
 
 
 class ProviderError(LabError):
@@ -105,4 +149,4 @@ class ProviderError(LabError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
     found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{found[0]}'?" if found else ""
+    return Sentence("did you mean '{word}'?", word=found[0]) if found else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from promptlab.document import Document
-from promptlab.errors import ConfigError, Fault, nearest
+from promptlab.errors import ConfigError, Fault, Sentence, nearest
 from promptlab.events import Learned
 from promptlab.params import BODY, PARAMETERS, Value, show
 from promptlab.request import Request, State, Verdict, Word
@@ -174,7 +174,8 @@ class Facts:
         if name == "effort":
             if value in effort.levels and not (value == "none" and self.family.thinks == "always"):
                 return None
-            levels = f"it takes {', '.join(effort.levels)}" if effort.levels else "it has no such setting"
+            takes = Sentence("it takes {levels}", levels=", ".join(effort.levels))
+            levels = takes if effort.levels else "it has no such setting"
             if value == "none" and self.family.thinks == "always":
                 levels = "its thinking can't be switched off"
             return Verdict("refused", levels)
@@ -403,7 +404,7 @@ def _holds(when: str, state: State, asked: Mapping[str, Value]) -> bool:
 
 def _by_rule(rule: Rule, value: Value) -> Verdict:
     if rule.word == "pinned":
-        fixed = f"fixed at {show(rule.only)}" if rule.only is not None else "fixed"
+        fixed = Sentence("fixed at {value}", value=show(rule.only)) if rule.only is not None else "fixed"
         return Verdict("pinned", rule.note or fixed, rule.only)
     return _outside(rule.low, rule.high, value) or Verdict(rule.word, rule.note)
 
@@ -411,17 +412,18 @@ def _by_rule(rule: Rule, value: Value) -> Verdict:
 def _outside(low: float | None, high: float | None, value: Value) -> Verdict | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if high is not None and value > high:
-            return Verdict("refused", f"at most {high:g}")
+            return Verdict("refused", Sentence("at most {most}", most=f"{high:g}"))
         if low is not None and value < low:
-            return Verdict("refused", f"at least {low:g}")
+            return Verdict("refused", Sentence("at least {least}", least=f"{low:g}"))
     return None
 
 
 def _found(finding: Finding, value: Value) -> Verdict:
-    when = f"found here on {finding.date[:10]}"
+    day = finding.date[:10]
     if finding.word == "pinned" and finding.value is not None:
-        return Verdict("pinned", f"fixed at {show(finding.value)}, {when}", finding.value)
-    return Verdict(finding.word, when)
+        fixed = Sentence("fixed at {value}, found here on {day}", value=show(finding.value), day=day)
+        return Verdict("pinned", fixed, finding.value)
+    return Verdict(finding.word, Sentence("found here on {day}", day=day))
 
 
 def _fragment(effort: Effort, name: str, value: Value) -> dict[str, Value] | None:

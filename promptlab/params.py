@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import Sentence, UsageError, nearest
 
 Value = float | int | str | bool | list["Value"] | dict[str, "Value"] | None
 Parameters = Mapping[str, Value]
@@ -45,7 +45,7 @@ class Parameter:
                 return self._number(text)
             case "choice":
                 if text not in self.choices:
-                    raise self._refusal(text, f"one of {', '.join(self.choices)}", nearest(text, self.choices))
+                    raise self._refusal(text, self.range_text(), nearest(text, self.choices))
                 return text
             case "texts":
                 return [text]
@@ -70,12 +70,13 @@ class Parameter:
 
     def range_text(self) -> str:
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return Sentence("one of {choices}", choices=", ".join(self.choices))
         noun = {"number": "a number", "integer": "a whole number", "texts": "text", "switch": "true or false",
                 "object": "a JSON object"}[self.kind]  # fmt: skip
+        noun = Sentence.whole(noun)
         if self.low is not None and self.high is not None:
-            return f"{noun} from {self.low:g} to {self.high:g}"
-        return f"{noun}, {self.low:g} or more" if self.low is not None else noun
+            return Sentence("{noun} from {low} to {high}", noun=noun, low=f"{self.low:g}", high=f"{self.high:g}")
+        return Sentence("{noun}, {low} or more", noun=noun, low=f"{self.low:g}") if self.low is not None else noun
 
     def _number(self, text: str) -> float | int:
         try:
@@ -106,7 +107,9 @@ class Parameter:
         return plain
 
     def _refusal(self, text: str, wanted: str, hint: str = "") -> UsageError:
-        return UsageError(f"{self.name}: '{text}' is not {wanted}", hint or self.help)
+        refused = Sentence("{name}: '{text}' is not {wanted}", name=self.name, text=text,
+                           wanted=Sentence.whole(wanted))  # fmt: skip
+        return UsageError(refused, hint or self.help)
 
 
 _ALL = (
@@ -138,8 +141,10 @@ def lookup(name: str) -> Parameter:
     """The declaration of `name`. Raises UsageError with the nearest known name."""
     parameter = PARAMETERS.get(name)
     if parameter is None:
-        hint = nearest(name, PARAMETERS) or f"known: {', '.join(PARAMETERS)}"
-        raise UsageError(f"unknown parameter '{name}'", f"{hint}; a field only this server knows is {BODY}{name}=JSON")
+        hint = nearest(name, PARAMETERS) or Sentence("known: {names}", names=", ".join(PARAMETERS))
+        raise UsageError(Sentence("unknown parameter '{name}'", name=name),
+                         Sentence("{hint}; a field only this server knows is {body}{name}=JSON", hint=hint, body=BODY,
+                                  name=name))  # fmt: skip
     return parameter
 
 

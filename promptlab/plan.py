@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from promptlab.axis import count, parse_options, places, set_only
 from promptlab.check import Check
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.knowledge import Mode
 from promptlab.params import BODY, Value, show
 from promptlab.prospect import Prospect
@@ -125,7 +125,9 @@ def parse_target(text: str) -> Target:
         return Target(name, LOCAL, name[len(LOCAL) + 1 :], axes, options)
     endpoint, slash, model = name.partition("/")
     if not slash or not endpoint or not model or re.search(r"\s", name):
-        raise UsageError(f"'{text}' is no target", "write ENDPOINT/MODEL, for example ollama/qwen3:4b, or local")
+        raise UsageError(
+            Sentence("'{text}' is no target", text=text), "write ENDPOINT/MODEL, for example ollama/qwen3:4b, or local"
+        )
     return Target(name, endpoint, model, axes, options)
 
 
@@ -135,7 +137,10 @@ def _query(text: str, query: str) -> tuple[dict[str, list[Value]], dict[str, str
     for part in filter(None, query.split("&")):
         name, sign, value = (urllib.parse.unquote(piece) for piece in part.partition("="))
         if not sign:
-            raise UsageError(f"'{part}' in target '{text}' is not name=value", "for example local?temperature=0.2")
+            raise UsageError(
+                Sentence("'{part}' in target '{text}' is not name=value", part=part, text=text),
+                "for example local?temperature=0.2",
+            )
         if name in _TARGET_OPTIONS:
             options[name] = _tags(value)
         else:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from promptlab.axis import set_only
 from promptlab.knowledge import SCALES, Facts
 from promptlab.params import BODY, PARAMETERS, Value, show
+from promptlab.phrase import Phrase, worded
 from promptlab.request import Verdict, Wire
 
 Word = Literal["real", "ignored", "pinned", "refused", "partly", "cut", "unknown"]
@@ -25,7 +26,8 @@ _VOID = ("ignored", "pinned", "refused")
 class Prospect:
     """What one axis is at one target, in a word and a sentence. `instead` says what can be swept there in its place;
     `dropped` are values that the endpoint refuses and `merged` groups of values that are one on the wire: of each, one
-    is sent. `neutral` are samplers that are sent so that they don't cut."""
+    is sent. `neutral` are samplers that are sent so that they don't cut. `said` and `ways` are the parts of the
+    sentence for other words: what it is, and what can be swept instead."""
 
     target: str
     axis: str
@@ -35,6 +37,8 @@ class Prospect:
     dropped: tuple[Value, ...] = ()
     merged: tuple[tuple[Value, ...], ...] = ()
     neutral: Mapping[str, Value] = field(default_factory=dict)
+    said: tuple[Phrase, ...] = field(default=(), compare=False)
+    ways: tuple[Phrase, ...] = field(default=(), compare=False)
 
     @property
     def is_void(self) -> bool:
@@ -182,10 +186,53 @@ def _parameters(place: Place) -> dict[str, Value]:
 
 # -- words -------------------------------------------------------------------------------------------------------------
 
+EN: dict[str, str] = {
+    "honoured": "it is honoured",
+    "unknown": "nobody knows whether it does anything there{note}: --audit finds out",
+    "cuts": "the server cuts to {samplers} first: what is left varies less than the axis says",
+    "neutral.one": "{samplers} is sent with it, so that the server's own samplers don't cut first; --keep-samplers "
+                   "leaves them",
+    "neutral.some": "{samplers} are sent with it, so that the server's own samplers don't cut first; --keep-samplers "
+                    "leaves them",
+    "merged": "{values} are one there{once}",
+    "refused.one": "{values} is refused{note}{unsent}",
+    "refused.some": "{values} are refused{note}{unsent}",
+    "void": "{word} {where}{note}",
+    "pinned": "it is fixed{at}",
+    "refused": "it is refused{note}",
+    "ignored": "it is accepted and has no effect{note}",
+    "collapsed": "one column is sent, without it",
+    "effort": "--axis effort={levels}{doubt}",
+    "budget": "--axis thinking_budget=…, from {low} tokens{doubt}",
+    "budget.to": "--axis thinking_budget=…, from {low} to {high} tokens{doubt}",
+    "unthinking": "{axis} with --effort none",
+    # Parts of the above
+    "note": " ({note})",
+    "doubt": " (nobody knows whether it does anything there)",
+    "once": ", and sent once",
+    "unsent": ", and not sent",
+    "fixed-at": " at {value}",
+    "sampler": "{name} {value}",
+    "sampler.own": "its own {name}",
+    "word.ignored": "ignored",
+    "word.pinned": "pinned",
+    "word.refused": "refused",
+    "at": "at {values}",
+    "at-axis": "at {axis} {values}",
+}  # fmt: skip
+
+
+def _worded(phrase: Phrase) -> str:
+    return worded(phrase, EN, _and)
+
+
+def _note(note: str) -> Phrase | str:
+    return Phrase("note", {"note": note}) if note else ""
+
 
 def _prospect(
     target: str, name: str, survey: _Survey, cuts: Mapping[str, Value], added: Mapping[str, Value],
-    instead: Callable[[], tuple[str, ...]], *, collapse: bool,
+    instead: Callable[[], tuple[Phrase, ...]], *, collapse: bool,
 ) -> Prospect:  # fmt: skip
     seen = survey.seen[name]
     dead = [one for one in seen if one.verdict.word in _VOID]
@@ -196,7 +243,7 @@ def _prospect(
         if tuple(group) not in merged:
             merged.append(tuple(group))
     dropped = _distinct(one.value for one in dead if one.is_dropped)
-    said = []
+    said: list[Phrase] = []
     word: Word = "real"
     if dead:
         word = "partly"
@@ -204,63 +251,66 @@ def _prospect(
     elif any(one.verdict.word == "unknown" for one in seen):
         word = "unknown"
         note = next((one.verdict.note for one in seen if one.verdict.note), "")
-        said.append(f"nobody knows whether it does anything there{f' ({note})' if note else ''}: --audit finds out")
+        said.append(Phrase("unknown", {"note": _note(note)}))
     if cuts:
         word = "cut" if word == "real" else word
-        said.append(f"the server cuts to {_list(cuts)} first: what is left varies less than the axis says")
+        said.append(Phrase("cuts", {"samplers": _samplers(cuts)}))
     if added:
-        said.append(f"{_list(added)} {'are' if len(added) > 1 else 'is'} sent with it, so that the server's own "
-                    "samplers don't cut first; --keep-samplers leaves them")  # fmt: skip
-    said += [f"{_and(map(show, group))} are one there{', and sent once' if collapse else ''}" for group in merged]
-    text = "; ".join(said) or "it is honoured"
-    return Prospect(target, name, word, f"{name}: {text}", (), dropped, tuple(merged), dict(added))
+        said.append(Phrase("neutral.some" if len(added) > 1 else "neutral.one", {"samplers": _samplers(added)}))
+    once = Phrase("once") if collapse else ""
+    said += [Phrase("merged", {"values": tuple(map(show, group)), "once": once}) for group in merged]
+    text = "; ".join(map(_worded, said)) or _worded(Phrase("honoured"))
+    return Prospect(target, name, word, f"{name}: {text}", (), dropped, tuple(merged), dict(added), tuple(said))
 
 
 def _dead(
-    target: str, name: str, dead: Sequence[_Seen], instead: tuple[str, ...], *, collapse: bool
+    target: str, name: str, dead: Sequence[_Seen], ways: tuple[Phrase, ...], *, collapse: bool
 ) -> Prospect:  # fmt: skip
     verdict = dead[0].verdict
-    note = f" ({verdict.note})" if verdict.note else ""
+    note = _note(verdict.note)
     word: Word
     match verdict.word:
         case "pinned":
             word = "pinned"
-            what = f"it is fixed{f' at {show(verdict.value)}' if verdict.value is not None else note}"
+            at = Phrase("fixed-at", {"value": show(verdict.value)}) if verdict.value is not None else note
+            what = Phrase("pinned", {"at": at})
         case "refused":
-            word, what = "refused", f"it is refused{note}"
+            word, what = "refused", Phrase("refused", {"note": note})
         case _:
-            word, what = "ignored", f"it is accepted and has no effect{note}"
-    text = f"{name}: {what}; one column is sent, without it" if collapse else f"{name}: {what}"
-    return Prospect(target, name, word, text + (f". Instead: {'; '.join(instead)}" if instead else ""), instead)
+            word, what = "ignored", Phrase("ignored", {"note": note})
+    said = (what, Phrase("collapsed")) if collapse else (what,)
+    text, instead = f"{name}: {'; '.join(map(_worded, said))}", tuple(map(_worded, ways))
+    return Prospect(target, name, word, text + (f". Instead: {'; '.join(instead)}" if instead else ""), instead,
+                    said=said, ways=ways)  # fmt: skip
 
 
 def _in_part(
     dead: Sequence[_Seen], seen: Sequence[_Seen], dropped: tuple[Value, ...], *, collapse: bool
-) -> list[str]:  # fmt: skip
+) -> list[Phrase]:  # fmt: skip
     """What is not sent as it stands: values that are refused, and surroundings in which nothing helps."""
     said = []
     if dropped:
         note = next((one.verdict.note for one in dead if one.is_dropped and one.verdict.note), "")
-        verb = "are" if len(dropped) > 1 else "is"
-        said.append(f"{_and(map(show, dropped))} {verb} refused{f' ({note})' if note else ''}"
-                    f"{', and not sent' if collapse else ''}")  # fmt: skip
+        said.append(Phrase("refused.some" if len(dropped) > 1 else "refused.one", {
+            "values": tuple(map(show, dropped)), "note": _note(note), "unsent": Phrase("unsent") if collapse else ""
+        }))  # fmt: skip
     groups: dict[tuple[str, str], list[_Seen]] = {}
     for one in dead:
         if not one.is_dropped:
             groups.setdefault((one.verdict.word, one.verdict.note), []).append(one)
     for (word, note), group in groups.items():
-        said.append(f"{word} {_where(group, seen)}{f' ({note})' if note else ''}")
+        said.append(Phrase("void", {"word": Phrase(f"word.{word}"), "where": _where(group, seen), "note": _note(note)}))
     return said
 
 
-def _where(group: Sequence[_Seen], seen: Sequence[_Seen]) -> str:
+def _where(group: Sequence[_Seen], seen: Sequence[_Seen]) -> Phrase:
     """Where an axis does nothing: at values of another axis at which it never does anything, or at its own."""
     alive = [one for one in seen if one.verdict.word not in _VOID]
     for name in group[0].around:
         there = _distinct(one.around.get(name) for one in group)
         if not any(one.around.get(name) in there for one in alive):
-            return f"at {name} {_and(map(show, there))}"
-    return f"at {_and(map(show, _distinct(one.value for one in group)))}"
+            return Phrase("at-axis", {"axis": name, "values": tuple(map(show, there))})
+    return Phrase("at", {"values": tuple(map(show, _distinct(one.value for one in group)))})
 
 
 def _left_cuts(facts: Facts, asked: Iterable[str]) -> dict[str, Value]:
@@ -270,7 +320,7 @@ def _left_cuts(facts: Facts, asked: Iterable[str]) -> dict[str, Value]:
             if name not in given and value != PARAMETERS[name].neutral}  # fmt: skip
 
 
-def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[str, ...]:
+def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[Phrase, ...]:
     """What can be swept where `name` is void: the scales of thinking, and `name` itself with the thinking off."""
     found = []
     asked = {key: value for key, value in base.items() if key not in (*SCALES, name)}
@@ -285,24 +335,24 @@ def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[str, .
                 levels[body] = level
             levels.setdefault(body, level)
     if len(levels) > 1:
-        found.append(f"--axis effort={','.join(levels.values())}" + _doubt(words))
+        found.append(Phrase("effort", {"levels": ",".join(levels.values()), "doubt": _doubt(words)}))
     low, high = facts.effort.low, facts.effort.high
     if name != "thinking_budget" and facts.effort.budget is not None:
         middle = max(low or 1024, 4096)
         if (word := facts.verdict("thinking_budget", {**asked, "thinking_budget": middle}).word) not in _VOID:
-            span = f"from {low or 0}{f' to {high}' if high else ''} tokens"
-            found.append(f"--axis thinking_budget=…, {span}" + _doubt({word}))
+            span: dict[str, str | int | Phrase] = {"low": low or 0, "doubt": _doubt({word})}
+            found.append(Phrase("budget.to", {**span, "high": high}) if high else Phrase("budget", span))
     usual = PARAMETERS[name].neutral if name in PARAMETERS else None
     if "none" in facts.effort.levels and usual is not None:
         off = {**asked, "effort": "none", name: usual}
         taken = facts.verdict("effort", off).word not in _VOID and facts.verdict(name, off).word not in _VOID
         if taken and facts.verdict(name, off).word != "unknown":
-            found.append(f"{name} with --effort none")
+            found.append(Phrase("unthinking", {"axis": name}))
     return tuple(found)
 
 
-def _doubt(words: Collection[str]) -> str:
-    return "" if "honoured" in words else " (nobody knows whether it does anything there)"
+def _doubt(words: Collection[str]) -> Phrase | str:
+    return "" if "honoured" in words else Phrase("doubt")
 
 
 def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
@@ -313,8 +363,9 @@ def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def _list(values: Mapping[str, Value]) -> str:
-    return _and(f"{name} {show(value)}" if value is not None else f"its own {name}" for name, value in values.items())
+def _samplers(values: Mapping[str, Value]) -> tuple[Phrase, ...]:
+    return tuple(Phrase("sampler.own", {"name": name}) if value is None else
+                 Phrase("sampler", {"name": name, "value": show(value)}) for name, value in values.items())  # fmt: skip
 
 
 def _and(words: Iterable[str]) -> str:

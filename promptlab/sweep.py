@@ -16,7 +16,7 @@ from promptlab import check, document
 from promptlab.axis import add, check_zip, is_whole, parse_axis
 from promptlab.check import Check
 from promptlab.document import Document
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import Sentence, UsageError, nearest
 from promptlab.params import BODY, DEFAULT, PARAMETERS, Value, lookup
 
 Seeds = Literal["fixed", "varied", "absent"]
@@ -109,7 +109,8 @@ def check_name(name: str) -> None:
         return
     if name not in (*PARAMETERS, "profile", "system") and not (name.startswith(BODY) and name != BODY):
         known = [*PARAMETERS, "profile", "system", f"{VAR}NAME"]
-        raise UsageError(f"no axis is called '{name}'", nearest(name, known) or f"axes: {', '.join(known)}")
+        raise UsageError(Sentence("no axis is called '{name}'", name=name),
+                         nearest(name, known) or Sentence("axes: {names}", names=", ".join(known)))  # fmt: skip
 
 
 def is_file(text: str) -> bool:
@@ -127,7 +128,10 @@ def _text_values(name: str, text: str) -> list[str | None]:
     if name == "system" and not all(part == DEFAULT or is_file(part) for part in parts):
         parts = [text.strip()]
     if not parts or not all(parts):
-        raise UsageError(f"{name}: '{text}' has an empty value", f"{name}=ONE,ANOTHER; {DEFAULT} leaves it unset")
+        raise UsageError(
+            Sentence("{name}: '{text}' has an empty value", name=name, text=text),
+            Sentence("{name}=ONE,ANOTHER; {default} leaves it unset", name=name, default=DEFAULT),
+        )
     return [None if part == DEFAULT else part for part in parts]
 
 

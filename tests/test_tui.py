@@ -734,8 +734,8 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
 def test_the_first_frame_loads_no_provider(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys, promptlab.cli.tui as t\nfrom promptlab.tui.app import LabApp\n"
-        "heavy = ('litellm', 'openai', 'aiohttp', 'sqlite3', 'yaml', 'pydantic', 'xllamacpp', 'typer', 'promptlab.engine',\n"
-        "         'promptlab.plan', 'promptlab.events', 'promptlab.params')\n"
+        "heavy = ('litellm', 'openai', 'aiohttp', 'sqlite3', 'yaml', 'pydantic', 'xllamacpp', 'typer',\n"
+        "         'promptlab.engine', 'promptlab.plan', 'promptlab.events', 'promptlab.params')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)

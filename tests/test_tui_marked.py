@@ -14,7 +14,9 @@ from promptlab.tui.fence import blocks
 from promptlab.tui.finding import difference
 from promptlab.tui.marked import LONGEST, Marked, Row
 from promptlab.tui.selection import Selection, Spot, bounds, shaded, text_of, word
+from promptlab.tui.sheet import Sheet
 from promptlab.tui.syntax import Colours
+from promptlab.tui.text import Say
 
 TEXT = """# The answer
 
@@ -76,10 +78,11 @@ def test_what_is_no_mark_stays() -> None:
 
 def test_as_it_was_written() -> None:
     assert lines(TEXT, 80, plain=True) == TEXT.rstrip("\n").split("\n")
-    marked = Marked(80)
-    marked.append(TEXT)
-    marked.resize(80, plain=True)
-    assert len(marked) == len(TEXT.rstrip("\n").split("\n"))
+    sheet = Sheet(80, Say())
+    sheet.append(TEXT)
+    assert not sheet.plain and len(sheet) == len(lines(TEXT, 80))
+    sheet.resize(80, plain=True)
+    assert sheet.plain and len(sheet) == len(TEXT.rstrip("\n").split("\n"))
 
 
 def test_a_table_that_has_little_room_is_wrapped_in_its_columns() -> None:
@@ -116,7 +119,7 @@ def test_streamed_is_the_same_as_at_once(pieces: list[str], cells: int, data: st
     streamed = [marked[number] for number in range(len(marked))]
     assert streamed == rows(text, cells)
     assert all(sum(width(span.text) for span in row) <= cells for row in streamed)
-    resized = Marked(80)
+    resized = Sheet(80, Say())
     resized.append(text)
     resized.resize(cells)
     assert [resized[number] for number in range(len(resized))] == streamed

@@ -11,6 +11,7 @@ import numpy as np
 from promptlab.analysis import Point
 from promptlab.analysis.trait import Trait
 from promptlab.params import BODY, Value
+from promptlab.phrase import Phrase
 
 _MOST = 1000  # samples of a target that an axis is tested on
 
@@ -20,16 +21,24 @@ Seen = Sequence[tuple[int, Trait]]
 @dataclass(frozen=True, slots=True)
 class Case:
     """One axis at one target: the traits that can be compared, their labels (places among `values`, in order) and
-    strata. `name` is the axis as people read it, with those that go in step with it."""
+    strata. `names` are the axis as people read it, and those that go in step with it."""
 
     target: str
     axis: str
-    name: str
+    names: tuple[str, ...]
     values: tuple[Value, ...]
     traits: tuple[Trait, ...]
     points: tuple[int, ...]
     labels: tuple[int, ...]
     strata: tuple[int, ...]
+
+    @property
+    def said(self) -> str | Phrase:
+        """The axis as it stands in a sentence."""
+        said: str | Phrase = self.names[0]
+        for other in self.names[1:]:
+            said = Phrase("in-step", {"axis": said, "other": other})
+        return said
 
     @property
     def numeric(self) -> bool:
@@ -69,8 +78,8 @@ def tell_apart(
     # Labels of values that no sample is left of would be empty groups.
     left = sorted({label for label, _, _, _ in rows})
     labels, strata_of = tuple(left.index(label) for label, _, _, _ in rows), tuple(row[3] for row in rows)
-    name = " with ".join(part.removeprefix(BODY) for part in [axis, *step])
-    return Case(target, axis, name, tuple(values[label] for label in left), tuple(row[2] for row in rows),
+    names = tuple(part.removeprefix(BODY) for part in [axis, *step])
+    return Case(target, axis, names, tuple(values[label] for label in left), tuple(row[2] for row in rows),
                  tuple(row[1] for row in rows), labels, strata_of)  # fmt: skip
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from promptlab.analysis import Remark
 from promptlab.analysis.case import Case, mark_bad, once, percent, say_p, sketches
 from promptlab.analysis.effect import LEVEL, breaks, judge, p_values, settled, shuffles
+from promptlab.analysis.sentence import remark
 from promptlab.analysis.trait import BROKEN_DRIFT, BROKEN_REPETITION, BROKEN_SURPRISAL, Trait
 from promptlab.params import show
+from promptlab.phrase import Phrase
 
 _BAD, _GOOD = 0.2, 0.2  # a side breaks from this share on; a side is usable up to this one
 _COLLAPSED = 0.9
@@ -29,20 +31,19 @@ def find_break(case: Case) -> Remark | None:
     found = breaks(*tested)
     if found is None or found.p > LEVEL or max(found.above, found.below) < _BAD:
         return None
-    at, before = show(case.values[found.at]), show(case.values[found.at - 1])
-    what = "break the form" if checked else "look broken"
-    tail = "" if checked else ": odd words, loops, another script or a surprisal above 5 nats"
-    n = len(kept)
+    n, name = len(kept), case.said
     below, above = (_share_of(bad, case, side) for side in (range(found.at), range(found.at, len(case.values))))
-    if found.above > found.below:
-        bound = f"usable up to about {case.name} {before}: " if below <= _GOOD else ""
-        rest = f"below it {percent(below)}" if below else "nothing below it breaks"
-        text = f"{bound}from {at} on {percent(above)} of the answers {what}, {rest}"
-    else:
-        bound = f"usable from about {case.name} {at}: " if above <= _GOOD else ""
-        rest = f"above it {percent(above)}" if above else "nothing above it breaks"
-        text = f"{bound}up to {before} {percent(below)} of the answers {what}, {rest}"
-    return Remark("range", f"{text} (n = {n}, {say_p(found.p)}){tail}", case.target, found.p, n)
+    rises = found.above > found.below
+    usable, rest, ends = (below, "below", "to") if rises else (above, "above", "from")
+    at, before = show(case.values[found.at]), show(case.values[found.at - 1])
+    bound = Phrase(f"usable.{ends}", {"axis": name, "value": before if rises else at})
+    said = Phrase("range.up" if rises else "range.down", {
+        "at" if rises else "before": at if rises else before, "bound": bound if usable <= _GOOD else "",
+        "share": percent(above if rises else below), "what": Phrase("what.form" if checked else "what.broken"),
+        "rest": Phrase(f"rest.{rest}", {"share": percent(usable)}) if usable else Phrase(f"rest.{rest}-none"),
+        "n": n, "p": say_p(found.p), "signs": "" if checked else Phrase("signs"),
+    })  # fmt: skip
+    return remark("range", said, case.target, found.p, n)
 
 
 def _ends(
@@ -56,20 +57,21 @@ def _ends(
     shares = [_share_of(bad, case, side) for side in sides]
     if shares[1] > _GOOD or min(shares[0], shares[2]) < _BAD:
         return None
-    below, above = show(case.values[found.start - 1]), show(case.values[found.stop])
+    *values, last = [show(case.values[label]) for label in sides[1]]
+    n = len(tested[0])
+    of: dict[str, str | int | Phrase] = {
+        "axis": case.said, "below": show(case.values[found.start - 1]), "above": show(case.values[found.stop]),
+        "between": Phrase("between.some", {"values": tuple(values), "last": last}) if values else
+        Phrase("between.one", {"value": last}), "n": n, "p": say_p(found.p),
+    }  # fmt: skip
     if checked:
-        text = (f"{percent(shares[0])} of the answers break the form at and below {case.name} {below}, "
-                f"{percent(shares[2])} from {above} on")  # fmt: skip
+        said = Phrase("range.ends", {**of, "first": percent(shares[0]), "last": percent(shares[2])})
     else:
         broken = [(one, label) for one, label, flag in zip(case.traits, case.labels, bad, strict=True) if flag]
         first, second = (_sign([one for one, label in broken if label in side]) for side in sides[::2])
-        text = f"{first[0]} at and below {case.name} {below} ({first[1]}), {second[0]} from {above} on ({second[1]})"
-    values = [show(case.values[label]) for label in sides[1]]
-    between = f"{', '.join(values[:-1])} and {values[-1]} are" if len(values) > 1 else f"only {values[0]} is"
-    n = len(tested[0])
-    return Remark(
-        "range", f"{text}: between them {between} usable (n = {n}, {say_p(found.p)})", case.target, found.p, n
-    )
+        of |= {"first": first[0], "first_sign": first[1], "last": second[0], "last_sign": second[1]}
+        said = Phrase("range.signs", of)
+    return remark("range", said, case.target, found.p, n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +116,17 @@ def _share_of(bad: Sequence[bool], case: Case, side: range) -> float:
     return sum(own) / len(own)
 
 
-def _sign(broken: Sequence[Trait]) -> tuple[str, str]:
+def _sign(broken: Sequence[Trait]) -> tuple[Phrase, Phrase]:
     """What broken texts do, by the commonest of their signs, and how much of it."""
-    signs = {
-        "repetition": ("repeats itself", "repeated 4-grams {}", BROKEN_REPETITION),
-        "surprisal": ("breaks", "surprisal {} nats", BROKEN_SURPRISAL),
-        "drift": ("breaks", "letters in another script {}", BROKEN_DRIFT),
-    }
-    found = {name: own for name, (_, _, least) in signs.items()
+    signs = {"repetition": BROKEN_REPETITION, "surprisal": BROKEN_SURPRISAL, "drift": BROKEN_DRIFT}
+    found = {name: own for name, least in signs.items()
              if (own := [value for one in broken if (value := one.scales.get(name, 0.0)) > least])}  # fmt: skip
     if not found:
-        return "breaks", "odd words"
+        return Phrase("breaks"), Phrase("sign.words")
     name = max(found, key=lambda name: len(found[name]))
     mean = sum(found[name]) / len(found[name])
-    return signs[name][0], signs[name][1].format(f"{mean:.2g}")
+    does = "repeats-itself" if name == "repetition" else "breaks"
+    return Phrase(does), Phrase(f"sign.{name}", {"value": f"{mean:.2g}"})
 
 
 def find_collapse(case: Case) -> Remark | None:
@@ -143,9 +142,10 @@ def find_collapse(case: Case) -> Remark | None:
     if any(_same(case, texts, label) < _COLLAPSED for label in fallen):
         return None
     at = show(case.values[found.at - 1 if low else found.at])
-    where = f"up to {case.name} {at}" if low else f"from {case.name} {at} on"
     n = found.n_below if low else found.n_above
-    return Remark("collapse", f"answers collapse to one {where} (n = {n}, {say_p(found.p)})", case.target, found.p, n)
+    said = Phrase("collapse.low" if low else "collapse.high",
+                  {"axis": case.said, "at": at, "n": n, "p": say_p(found.p)})  # fmt: skip
+    return remark("collapse", said, case.target, found.p, n)
 
 
 def _same(case: Case, texts: Sequence[int], label: int) -> float:
@@ -173,6 +173,8 @@ def find_extremes(case: Case, p: float) -> Remark | None:
         own = [flag for flag, mine in zip(bad, case.labels, strict=True) if mine == label]
         shares.append((sum(own) / len(own), show(value)))
     most, fewest = max(shares), min(shares)
-    what = "break the form" if checked else "look broken"
-    text = f"{percent(most[0])} of the answers {what} at {case.name} {most[1]}, {percent(fewest[0])} at {fewest[1]}"
-    return Remark("form", f"{text} (n = {len(kept)}, {say_p(p)})", case.target, p, len(kept))
+    said = Phrase("form", {
+        "most": percent(most[0]), "worst": most[1], "fewest": percent(fewest[0]), "best": fewest[1], "axis": case.said,
+        "what": Phrase("what.form" if checked else "what.broken"), "n": len(kept), "p": say_p(p),
+    })  # fmt: skip
+    return remark("form", said, case.target, p, len(kept))

@@ -12,16 +12,18 @@ from promptlab.analysis import Point, Remark
 from promptlab.analysis.case import Case, Seen, percent, say_p, scales, sketches, tell_apart
 from promptlab.analysis.effect import LEVEL, Effect, holm, judge, least_p, reach, repeats_needed
 from promptlab.analysis.extent import find_break, find_collapse, find_extremes
-from promptlab.analysis.measure import about
+from promptlab.analysis.sentence import remark
 from promptlab.analysis.stability import Stability
 from promptlab.analysis.trait import Trait
 from promptlab.params import Value, show
+from promptlab.phrase import Phrase
 
 FEWEST = 3  # answers at each value before anything is said of an axis
 WORTH = 5  # repeats to ask for where there are too few: from here on the tests find what is plain to see
 _PLAIN = 0.75  # share of one value's answers that must be enough to be found, before "no effect" is said
 _CUT = 0.1
-_SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}
+_SHARES = {0.25: "quarter", 0.5: "half", 0.75: "most", 1.0: "all"}
+_TEMPERATURE = "temperature"
 
 
 def remarks(
@@ -68,36 +70,36 @@ def _needs(case: Case, tests: int) -> Remark:
     rows = len(set(case.strata))
     have = min(Counter(zip(case.strata, case.labels, strict=True)).values())
     wanted = max(WORTH if rows == 1 else 1, have + 1, repeats_needed(len(case.values), rows, tests))
-    text = (f"too few samples to tell what {case.name} does at {case.target}: {_count(have, 'repeat')} of each value, "
-            f"{wanted} would do")  # fmt: skip
-    return Remark("too-few", text, case.target, None, len(case.traits), wanted - have)
+    told = Phrase("repeat" if have == 1 else "repeats", {"count": have})
+    said = Phrase("too-few", {"axis": case.said, "target": case.target, "have": told, "wanted": wanted})
+    return remark("too-few", said, case.target, None, len(case.traits), wanted - have)
 
 
 def _nothing(case: Case, p: float) -> Remark:
     n = len(case.traits)
     whole = len(set(zip(case.strata, (one.text for one in case.traits), strict=True))) == len(set(case.strata))
     size = reach(case.labels, case.strata, sketches(case), scales(case))
-    head = f"{case.name} had no measurable effect on {case.target}"
+    of: dict[str, str | int | Phrase] = {"axis": case.said, "target": case.target, "n": n}
     if whole and size is not None:
-        tail = "every answer is the same text; a prompt that leaves more room would tell more"
-        return Remark("no-effect", f"{head} (n = {n}): {tail}", case.target, p, n)
+        return remark("no-effect", Phrase("no-effect.same", of), case.target, p, n)
+    of["p"] = say_p(p)
     if size is not None and size <= _PLAIN:
-        tail = f"{_SHARES[size]} of the answers at one value turning into one same text would have shown"
-        return Remark("no-effect", f"{head} (n = {n}, {say_p(p)}): {tail}", case.target, p, n)
+        of["share"] = Phrase(f"share.{_SHARES[size]}")
+        return remark("no-effect", Phrase("no-effect", of), case.target, p, n)
     have = min(Counter(zip(case.strata, case.labels, strict=True)).values())
-    limit = "only a change of all answers at one value" if size is not None else "not even a change of all answers"
-    text = (f"no effect of {case.name} was detected on {case.target} (n = {n}, {say_p(p)}), and little can be said: "
-            f"{limit} would have shown; {max(WORTH, 2 * have)} repeats would tell more")  # fmt: skip
-    return Remark("not-detected", text, case.target, p, n, max(WORTH, 2 * have) - have)
+    wanted = max(WORTH, 2 * have)
+    of |= {"limit": Phrase("limit.all" if size is not None else "limit.none"), "wanted": wanted}
+    return remark("not-detected", Phrase("not-detected", of), case.target, p, n, wanted - have)
 
 
 def _effect(case: Case, effect: Effect, p: float, points: Sequence[Point]) -> Remark:
-    change = _change(case, effect, points)
-    text = f"{case.name} changes the answers of {case.target} (n = {len(case.traits)}, {say_p(p)}){change}"
-    return Remark("effect", text, case.target, p, len(case.traits))
+    n = len(case.traits)
+    said = Phrase("effect", {"axis": case.said, "target": case.target, "n": n, "p": say_p(p),
+                             "change": _change(case, effect, points) or ""})  # fmt: skip
+    return remark("effect", said, case.target, p, n)
 
 
-def _change(case: Case, effect: Effect, points: Sequence[Point]) -> str:
+def _change(case: Case, effect: Effect, points: Sequence[Point]) -> Phrase | None:
     """What changed most plainly, from the first value to the last."""
     plain = {name for name, p in effect.parts.items() if p <= LEVEL}
     texts = plain & {"text", "alike", "text within rows"}
@@ -106,10 +108,14 @@ def _change(case: Case, effect: Effect, points: Sequence[Point]) -> str:
     for name in order:
         ends = [_mean_over([points[place] for place in _places(case, label)], name) for label in (0, -1)]
         if ends[0] is not None and ends[1] is not None and _short(ends[0]) != _short(ends[1]):
-            first, last = (f"{_short(end)} at {show(case.values[place])}"
-                           for end, place in zip(ends, (0, -1), strict=True) if end is not None)  # fmt: skip
-            return f": {about(name).title} {first}, {last}"
-    return ""
+            return Phrase("change", {"measure": Phrase(f"measure.{name}"), "first": _short(ends[0]),
+                                     "last": _short(ends[1]), **_outer(case)})  # fmt: skip
+    return None
+
+
+def _outer(case: Case) -> dict[str, str]:
+    """The first and the last value of the axis."""
+    return {"low": show(case.values[0]), "high": show(case.values[-1])}
 
 
 def _places(case: Case, label: int) -> list[int]:
@@ -142,10 +148,10 @@ def _lengths(case: Case, p: float) -> Remark:
             one.scales.get("length", 0.0) for one, mine in zip(case.traits, case.labels, strict=True) if mine == label
         ]
         ends.append(sum(own) / len(own))
-    first, last = show(case.values[0]), show(case.values[-1])
-    text = f"lengths change with {case.name}: {_short(ends[0])} units at {first}, {_short(ends[1])} at {last}"
     n = len(case.traits)
-    return Remark("length", f"{text} (n = {n}, {say_p(p)})", case.target, p, n)
+    said = Phrase("length", {"axis": case.said, "first": _short(ends[0]), "last": _short(ends[1]), **_outer(case),
+                             "n": n, "p": say_p(p)})  # fmt: skip
+    return remark("length", said, case.target, p, n)
 
 
 # What is told without a test: it is counted, not inferred -------------------------------------------------------------
@@ -154,17 +160,19 @@ def _lengths(case: Case, p: float) -> Remark:
 def _faults(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
     n = len(traits)
     counts = Counter(one.state for one in traits)
+    empty = sum(one.ended and one.text is None for one in traits)
     unsent = n - counts["failed"] - counts["done"] - counts["incomplete"]
     why = Counter(one.fault for one in traits if one.state == "failed" and one.fault).most_common(1)
-    reason, times = why[0] if why else ("they are in no measure", counts["failed"])
-    most = f", {times} of them" if times < counts["failed"] else ""
-    for code, count, text in (
-        ("failed", counts["failed"], f"requests failed{most}: {reason}"),
-        ("missing", unsent, "cells have no answer: cancelled or never sent"),
-        ("empty", sum(one.ended and one.text is None for one in traits), "answers are empty"),
+    reason, times = why[0] if why else (Phrase("reason.none"), counts["failed"])
+    form = "failed.most" if times < counts["failed"] else "failed"
+    fault = {"reason": reason, **({"times": times} if form == "failed.most" else {})}
+    for code, count, said in (
+        ("failed", counts["failed"], Phrase(form, {"count": counts["failed"], "n": n, "target": target, **fault})),
+        ("missing", unsent, Phrase("missing", {"count": unsent, "n": n, "target": target})),
+        ("empty", empty, Phrase("empty", {"count": empty, "n": n, "target": target})),
     ):
         if count:
-            yield Remark(code, f"{count} of {n} {text} ({target})", target, None, n)
+            yield remark(code, said, target, None, n)
 
 
 def _cuts(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
@@ -173,9 +181,9 @@ def _cuts(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
     if not cut:
         return
     limited = sum(one.reason in ("length", "max_tokens", "MAX_TOKENS", "max_output_tokens") for one in cut)
-    where = "at max_tokens" if limited == len(cut) else "before their end"
-    text = f"{percent(len(cut) / len(ended))} of {target}'s answers were cut {where}: lengths are not comparable"
-    yield Remark("cut", f"{text} (n = {len(ended)})", target, None, len(ended))
+    where = Phrase("where.limit" if limited == len(cut) else "where.end")
+    said = Phrase("cut", {"share": percent(len(cut) / len(ended)), "target": target, "where": where, "n": len(ended)})
+    yield remark("cut", said, target, None, len(ended))
 
 
 def _stability(target: str, points: Sequence[Point], stable: Sequence[tuple[int, Stability]]) -> Iterator[Remark]:
@@ -187,13 +195,21 @@ def _stability(target: str, points: Sequence[Point], stable: Sequence[tuple[int,
     different = [one for one in own if not one.same]
     if different:
         one = different[0]
-        more = f" (as with {len(different)} of {len(own)} prompts)" if len(own) > 1 else ""
-        text = (f"{one.distinct} distinct answers of {one.n} at temperature 0: not deterministic at {target}, "
-                f"first difference at {one.place}{more}")  # fmt: skip
-        yield Remark("not-deterministic", text, target, None, n)
+        more = Phrase("more.prompts", {"count": len(different), "all": len(own)}) if len(own) > 1 else ""
+        said = Phrase("not-deterministic", {"distinct": one.distinct, "n": one.n, "parameter": _TEMPERATURE,
+                                            "target": target, "place": _place(one), "more": more})  # fmt: skip
+        yield remark("not-deterministic", said, target, None, n)
     elif min(one.n for one in own) >= FEWEST:
-        yield Remark("deterministic", f"all repeats at temperature 0 are the same text at {target} (n = {n})", target,
-                     None, n)  # fmt: skip
+        told = Phrase("deterministic", {"parameter": _TEMPERATURE, "target": target, "n": n})
+        yield remark("deterministic", told, target, None, n)
+
+
+def _place(one: Stability) -> Phrase:
+    if one.token is not None:
+        return Phrase("place.token", {"number": one.token + 1})
+    if one.character is None:
+        return Phrase("place.none")
+    return Phrase("place.character", {"number": one.character + 1})
 
 
 def _cut_share(traits: Sequence[Trait]) -> float:
@@ -202,7 +218,3 @@ def _cut_share(traits: Sequence[Trait]) -> float:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import Sentence, UsageError, nearest
 
 LONGEST_WANT = 20_000  # characters of a check as written; a longer schema is a file
 LONGEST_PATTERN = 1_000
@@ -154,6 +154,8 @@ def _named(kind: str, want: str) -> str:
 
 def _short(text: str, most: int = 60) -> str:
     line = " ".join(text.split())
+    if line == text and len(line) <= most:
+        return text  # which may be a Sentence
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
@@ -182,7 +184,7 @@ def carry_out(check: Check, answer: str, *, run: bool = False) -> Outcome:
     try:
         passed, note = _carried(check, answer, run=run)
     except TimeoutError:
-        passed, note = None, f"took longer than {PATIENCE:g} s"
+        passed, note = None, Sentence("took longer than {seconds} s", seconds=f"{PATIENCE:g}")
     except RecursionError:
         passed, note = None, "nested too deep to tell"
     except UsageError as error:  # a check out of the history of another version
@@ -202,7 +204,8 @@ def _carried(check: Check, answer: str, *, run: bool) -> tuple[bool | None, str]
         case "re":
             return _found(want, answer)
         case "equals":
-            return (True, "") if plain(want) == plain(answer) else (False, f"it is: {_short(answer)}")
+            same = plain(want) == plain(answer)
+            return same, "" if same else Sentence("it is: {text}", text=_short(answer))
         case "number":
             return _near(want, answer)
         case "answer":
@@ -260,7 +263,7 @@ def _long(kind: str, want: int, answer: str) -> tuple[bool, str]:
     """Length in characters (code points), the white space around the answer left out."""
     length = len(answer.strip())
     passed = length >= want if kind == "min-length" else length <= want
-    return passed, "" if passed else f"it has {length:,}"
+    return passed, "" if passed else Sentence("it has {length}", length=f"{length:,}")
 
 
 # -- numbers and answers ---------------------------------------------------------------------------------------------
@@ -297,7 +300,8 @@ def _near(want: str, answer: str) -> tuple[bool, str]:
     if number is None:
         return False, "no number in it"
     value, slack = _span(want)
-    return abs(number - value) <= slack, "" if abs(number - value) <= slack else f"the last number is {found}"
+    passed = abs(number - value) <= slack
+    return passed, "" if passed else Sentence("the last number is {number}", number=found)
 
 
 def _same(want: str, answer: str) -> tuple[bool, str]:
@@ -308,4 +312,4 @@ def _same(want: str, answer: str) -> tuple[bool, str]:
     found, wanted = extract(answer), normalise(want)
     if found == wanted or (re.fullmatch("[A-H]", want) and extract(answer, "option") == want):
         return True, ""
-    return False, "no answer found in it" if found is None else f"it answers {_short(found)}"
+    return False, "no answer found in it" if found is None else Sentence("it answers {text}", text=_short(found))

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _COUNTED = re.compile(f"[{HAN}\u3041-\u3096\u30a1-\u30fa]")  # characters that are counted: Han and kana
@@ -56,12 +56,13 @@ def has_form(want: str, text: str) -> tuple[bool, str]:
     else:
         lengths = [_length(line, wanted.unit) for line in text.splitlines() if line.strip()]
     if not wanted.fewest <= len(lengths) <= wanted.most:
-        return False, f"{len(lengths)} line{'s' * (len(lengths) != 1)}"
+        return False, Sentence("{count} line" if len(lengths) == 1 else "{count} lines", count=len(lengths))
     if wanted.shortest is None or wanted.longest is None:
         return True, ""
     for number, length in enumerate(lengths, 1):
         if not wanted.shortest <= length <= wanted.longest:
-            return False, f"line {number} has {length}{_UNITS[wanted.unit]}"
+            unit = Sentence.whole(_UNITS[wanted.unit])
+            return False, Sentence("line {number} has {length}{unit}", number=number, length=length, unit=unit)
     return True, ""
 
 
@@ -129,14 +130,16 @@ def rhymes(want: str, text: str) -> tuple[bool | None, str]:
     lines = [found for part in _clauses(text) if (found := _HAN.findall(part))]
     places = numbers or tuple(range(2, len(lines) + 1, 2))
     if len(places) < 2 or max(places) > len(lines):
-        return False, f"{len(lines)} Chinese line{'s' * (len(lines) != 1)}: too few to rhyme"
+        return False, Sentence("{count} Chinese line: too few to rhyme" if len(lines) == 1
+                               else "{count} Chinese lines: too few to rhyme", count=len(lines))  # fmt: skip
     ends = [lines[place - 1][-1] for place in places]
     if twice := next((end for at, end in enumerate(ends) if end in ends[:at]), ""):
-        return False, f"the same character twice: {twice}"
+        return False, Sentence("the same character twice: {character}", character=twice)
     shared = frozenset.intersection(*map(sounds, ends))
     passed = any(tone == LEVEL or not level for _, tone in shared)
     told = " ".join(f"{place}{end}" for place, end in zip(places, ends, strict=True))
-    return passed, f"{told}; {chance(len(ends), level=level):.2g}% of random endings would pass"
+    share = f"{chance(len(ends), level=level):.2g}"
+    return passed, Sentence("{told}; {share}% of random endings would pass", told=told, share=share)
 
 
 @cache

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from promptlab import config
 from promptlab.cli import ALL_FAILED, CANCELLED, CAPPED, SOME_FAILED
@@ -21,6 +22,9 @@ from promptlab.profile import find, read
 from promptlab.providers.registry import facts_of
 from promptlab.render.sanitise import clean_line
 from promptlab.store import FLUSH, now
+
+if TYPE_CHECKING:
+    from promptlab.profile.finding import Finding
 
 
 def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
@@ -41,6 +45,12 @@ def ask(asked: Asked, output: Output, limits: Limits, way: Way) -> int:
 def advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> str | None:
     """The lint of the prompt for its targets, as one line."""
     from promptlab.cli.lint import brief
+
+    return brief(linted(asked, plan, places, settings))
+
+
+def linted(asked: Asked, plan: Plan, places: config.Places, settings: Settings) -> list[Finding]:
+    """What the lint finds in the prompt for its targets."""
     from promptlab.profile.lint import lint, lint_text
 
     found = endpoints_of(plan, settings)
@@ -50,11 +60,9 @@ def advice(asked: Asked, plan: Plan, places: config.Places, settings: Settings) 
     }
     if asked.profile is not None:
         profile = read(find(asked.profile, places.profiles), places.profiles)
-        return brief(lint(profile, None, list(targets.values()), sources=settings.knowledge.sources))
+        return lint(profile, None, list(targets.values()), sources=settings.knowledge.sources)
     context = bool(asked.files) or len(plan.cells[0].request.messages[-1].text) > len(plan.prompt)
-    return brief(
-        lint_text(plan.prompt, list(targets.values()), has_context=context, sources=settings.knowledge.sources)
-    )
+    return lint_text(plan.prompt, list(targets.values()), has_context=context, sources=settings.knowledge.sources)
 
 
 def carry_out(plan: Plan, output: Output, limits: Limits, way: Way, places: config.Places, settings: Settings) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from promptlab import audit as auditing
@@ -16,7 +16,7 @@ from promptlab.cli.planning import Reach, targets_of
 from promptlab.cli.ready import Ready, Way, made_ready
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
-from promptlab.errors import LabError, StoreError, UsageError, nearest
+from promptlab.errors import LabError, Sentence, StoreError, UsageError, nearest
 from promptlab.plan import Cell, Plan, Target
 from promptlab.prospect import neutral
 from promptlab.providers.registry import facts_of
@@ -24,6 +24,7 @@ from promptlab.render.sanitise import clean_line
 from promptlab.request import Message, Request
 
 FORMATS = ("text", "json")
+Found = tuple[list[Audited], int]  # and how many could not be audited
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,12 @@ def audit_targets(
 
 def run_audits(
     targets: Sequence[Target], how: Auditing, way: Way, limits: Limits, places: Places, settings: Settings, *,
-    reach: Reach | None = None, quiet: bool = False,
-) -> tuple[list[Audited], int]:  # fmt: skip
-    """What was found, one knob of one target after the other, and how many could not be audited, which stderr tells.
-    All of it is kept, unless the way says otherwise. Raises UsageError for a knob that has no test."""
+    reach: Reach | None = None, quiet: bool = False, progress: Progress | None = None,
+    carry_out: Callable[[Coroutine[None, None, Found]], Found] = asyncio.run,
+) -> Found:  # fmt: skip
+    """What was found, one knob of one target after the other, and how many could not be audited, which `progress` tells
+    (stderr). All of it is kept as it is found, unless the way says otherwise. `carry_out` runs it.
+    Raises UsageError for a knob that has no test."""
     for knob in how.knobs:
         if knob not in auditing.ENDS:
             hint = nearest(knob, auditing.ENDS) or f"these can: {', '.join(auditing.ENDS)}"
@@ -80,10 +83,10 @@ def run_audits(
     plan = Plan(cells, "audit", base_url=reach.base_url, key_name=reach.key_env, mode="force",
                 plain_http=reach.plain_http)  # fmt: skip
     with made_ready(plan, way, places, settings, quiet=quiet) as ready:
-        return asyncio.run(_audit_all(ready, how, limits, quiet=quiet))
+        return carry_out(_audit_all(ready, how, limits, progress or Progress(quiet=quiet)))
 
 
-async def _audit_all(ready: Ready, how: Auditing, limits: Limits, *, quiet: bool) -> tuple[list[Audited], int]:
+async def _audit_all(ready: Ready, how: Auditing, limits: Limits, progress: Progress) -> Found:
     found, failed = [], 0
     try:
         for cell in ready.plan.cells:
@@ -91,7 +94,7 @@ async def _audit_all(ready: Ready, how: Auditing, limits: Limits, *, quiet: bool
             facts = facts_of(ready.knowledge, endpoint, cell.request.model)
             for knob in how.knobs:
                 beside = {} if how.keep_samplers else neutral(facts, [knob], ())
-                progress = _Progress(f"{knob} at {cell.target}", quiet=quiet)
+                progress.begin(knob, cell.target)
                 try:
                     audited = await auditing.audit(
                         ready.providers[cell.index], endpoint, cell.request.model, knob, beside=beside,
@@ -100,25 +103,23 @@ async def _audit_all(ready: Ready, how: Auditing, limits: Limits, *, quiet: bool
                 except LabError as error:
                     failed += 1
                     progress.end()
-                    print(f"promptlab: {clean_line(f'{cell.target}: {error.message}')}", file=sys.stderr)
-                    if error.hint:
-                        print(f"  → {clean_line(error.hint)}", file=sys.stderr)
+                    progress.warn(Sentence("{target}: {what}", target=cell.target, what=error.message), error.hint)
                     break  # the next knob would fail there alike
                 progress.end()
                 found.append(audited)
-                _keep(ready, audited)
+                _keep(ready, audited, progress)
     finally:
         await ready.registry.aclose()
     return found, failed
 
 
-def _keep(ready: Ready, one: Audited) -> None:
+def _keep(ready: Ready, one: Audited, progress: Progress) -> None:
     if ready.store is None or not ready.keeps:
         return
     try:
         ready.store.keep_audit(one)
     except StoreError as error:
-        print(f"promptlab: the audit is not kept: {clean_line(error.message)}", file=sys.stderr)
+        progress.warn(Sentence("the audit is not kept: {why}", why=error.message))
 
 
 def lines(one: Audited) -> list[str]:
@@ -148,18 +149,27 @@ def _planned(targets: Sequence[Target], how: Auditing) -> list[str]:
     ]  # fmt: skip
 
 
-class _Progress:
-    """One line on stderr that is written over on a terminal, and written once elsewhere."""
+class Progress:
+    """How an audit goes: one line on stderr that is written over on a terminal, and written once elsewhere."""
 
-    def __init__(self, what: str, *, quiet: bool) -> None:
-        self._what, self._quiet = clean_line(what), quiet
+    def __init__(self, *, quiet: bool) -> None:
+        self._what, self._quiet = "", quiet
         self._paints = sys.stderr.isatty()
-        if not quiet and not self._paints:
+
+    def begin(self, knob: str, target: str) -> None:
+        self._what = clean_line(f"{knob} at {target}")
+        if not self._quiet and not self._paints:
             print(f"promptlab: auditing {self._what}", file=sys.stderr)
 
     def __call__(self, done: int, planned: int) -> None:
         if self._paints and not self._quiet:
             print(f"\r\x1b[Kpromptlab: auditing {self._what}: {done} of {planned}", end="", file=sys.stderr, flush=True)
+
+    def warn(self, message: str, hint: str = "") -> None:
+        """What went wrong, which ends nothing."""
+        print(f"promptlab: {clean_line(message)}", file=sys.stderr)
+        if hint:
+            print(f"  → {clean_line(hint)}", file=sys.stderr)
 
     def end(self) -> None:
         if self._paints and not self._quiet:

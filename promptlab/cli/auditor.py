@@ -12,6 +12,7 @@ from promptlab.cli.planning import Reach
 from promptlab.cli.ready import Way, known
 from promptlab.config import Places, Settings
 from promptlab.engine import Limits
+from promptlab.errors import Sentence
 from promptlab.knowledge import Facts, Knowledge
 from promptlab.plan import Target
 from promptlab.prospect import Prospect
@@ -49,10 +50,10 @@ class Auditor:
         if not untested or self.way.dry_run:
             return found
         for target, knobs in untested:
-            self._say(f"{target.text}: first it is tested whether {' and '.join(knobs)} does anything there: 24 to 72 "
-                      "calls of one token each; --no-audit leaves it out")  # fmt: skip
-            for one in run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
-                                  reach=self.reach, quiet=self.quiet)[0]:  # fmt: skip
+            self._say(Sentence("{target}: first it is tested whether {knobs} does anything there: 24 to 72 calls of "
+                               "one token each; --no-audit leaves it out", target=target.text,
+                               knobs=Sentence.joined(" and ", knobs)))  # fmt: skip
+            for one in self._audit(target, knobs):
                 for line in lines(one):
                     self._say(line.strip())
         store = Store(self.places.database)
@@ -60,6 +61,10 @@ class Auditor:
             return known(store, self.settings.knowledge, models)
         finally:
             store.close()
+
+    def _audit(self, target: Target, knobs: tuple[str, ...]) -> list[auditing.Audited]:
+        return run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
+                          reach=self.reach, quiet=self.quiet)[0]  # fmt: skip
 
     def _say(self, text: str) -> None:
         if not self.quiet:
@@ -81,8 +86,9 @@ class Auditor:
                 if axis not in auditing.ENDS:
                     continue
                 if axis in kept and not self.wanted:
-                    self._say(f"{target.text}: {axis} was audited on {kept[axis].date[:10]}: {kept[axis].word}; "
-                              "--audit asks again")  # fmt: skip
+                    self._say(Sentence("{target}: {axis} was audited on {day}: {word}; --audit asks again",
+                                       target=target.text, axis=axis, day=kept[axis].date[:10],
+                                       word=Sentence.whole(kept[axis].word)))  # fmt: skip
                 elif self.wanted or (not self.capped and self._is_unknown(facts, axis)):
                     knobs.append(axis)
             if knobs:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from promptlab.cli.inputs import agreed
 from promptlab.cli.ready import Ready
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.estimate import ENOUGH, Estimate, Span, estimate
 from promptlab.plan import Plan
 from promptlab.providers import prices
@@ -42,19 +42,20 @@ def price_lines(found: Estimate) -> Iterator[str]:
     paid = [share for share in found.shares if not share.local]
     cost = ""
     if found.usd[1] is None and found.usd[0] < 0.0001 and paid:
-        cost = ", cost unknown"
+        cost = Sentence(", cost unknown")
     elif any(share.usd is not None for share in paid):
-        cost = f", {_span(found.usd, '$')}"
-        if found.unpriced:
-            cost += " and what has no price"
+        cost = Sentence(", {cost} and what has no price" if found.unpriced else ", {cost}",
+                        cost=_span(found.usd, "$"))  # fmt: skip
     elif paid:
-        cost = ", price unknown"
-    yield f"{found.cells:,} {'cell' if found.cells == 1 else 'cells'}, {_span(found.tokens, '')} tokens{cost}"
+        cost = Sentence(", price unknown")
+    cells = Sentence("{count} cell" if found.cells == 1 else "{count} cells", count=f"{found.cells:,}")
+    yield Sentence("{cells}, {tokens} tokens{cost}", cells=cells, tokens=_span(found.tokens, ""), cost=cost)
     if found.unbounded:
-        names = ", ".join(map(clean_line, found.unbounded))
-        yield f"the most is unknown for {names}: neither --max-tokens nor {ENOUGH} past answers of it here"
+        yield Sentence("the most is unknown for {names}: neither --max-tokens nor {count} past answers of it here",
+                       names=", ".join(map(clean_line, found.unbounded)), count=ENOUGH)  # fmt: skip
     if found.unpriced:
-        yield f"no price is known for {', '.join(map(clean_line, found.unpriced))}: --max-cost can't count it"
+        yield Sentence("no price is known for {names}: --max-cost can't count it",
+                       names=", ".join(map(clean_line, found.unpriced)))  # fmt: skip
 
 
 def must_ask(found: Estimate, above: float, cap: float | None) -> bool:
@@ -79,9 +80,10 @@ def confirmed(found: Estimate, above: float) -> bool:
 
 def _span(span: Span, sign: str) -> str:
     low, high = span
+    least, most = _amount(low, sign), _amount(low if high is None else high, sign)
     if high is None:
-        return f"at least {_amount(low, sign)}"
-    return f"about {_amount(low, sign)}" if high <= low * 1.05 else f"{_amount(low, sign)} to {_amount(high, sign)}"
+        return Sentence("at least {least}", least=least)
+    return Sentence("about {least}" if high <= low * 1.05 else "{least} to {most}", least=least, most=most)
 
 
 def _amount(value: float, sign: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from promptlab import config
 from promptlab.cli import models
 from promptlab.config import Places, Settings
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.keys import KeyChain
 from promptlab.providers import prices
 from promptlab.providers.catalog import Endpoint
@@ -106,8 +106,11 @@ def meant(word: str, begun: Look) -> str:
         homes = [f"{name}/{word}" for name in prices.homes(word) if name in begun.settings.endpoints]
         hint = "write ENDPOINT/MODEL; promptlab models lists what is here"
         if homes:
-            hint = f"{homes[0]} would be one, once its key is set: promptlab keys set {homes[0].partition('/')[0]}"
-        raise UsageError(f"'{word}' is no target: nothing that can be used here has such a model", hint)
+            hint = Sentence("{target} would be one, once its key is set: promptlab keys set {endpoint}",
+                            target=homes[0], endpoint=homes[0].partition("/")[0])  # fmt: skip
+        raise UsageError(
+            Sentence("'{word}' is no target: nothing that can be used here has such a model", word=word), hint
+        )
     if len(candidates) == 1 and exact:
         return candidates[0].target
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -115,7 +118,7 @@ def meant(word: str, begun: Look) -> str:
 
         return choose(candidates, word, stdin=sys.stdin, stderr=sys.stderr).target
     few = ", ".join(model.target for model in candidates[:5])
-    raise UsageError(f"'{word}' is no target", f"did you mean {few}?")
+    raise UsageError(Sentence("'{text}' is no target", text=word), Sentence("did you mean {names}?", names=few))
 
 
 def _one_each(begun: Look, models: Sequence[Model]) -> list[Model]:

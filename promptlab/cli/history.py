@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ from promptlab.cli.ready import Way, costing
 from promptlab.cli.requests import Outgoing, print_requests
 from promptlab.engine import Limits
 from promptlab.errors import UsageError
-from promptlab.events import Cancelled, Sent, Stamped
+from promptlab.events import Cancelled, Ending, Sent, Stamped, Started
 from promptlab.params import Value
 from promptlab.plan import Cell, Run
 from promptlab.providers.catalog import Endpoint
@@ -87,7 +87,7 @@ def show(id: int | None, output: Output, *, requests: bool, cells: bool = False)
 
             show_outcome(store, run, costing(endpoints_then(run)), Wanted(), output)
             return 0
-        events, sent = ended(run, list(store.events(run.id))), store.sent(run.id)
+        events, sent = list(ended(run, store.events(run.id))), store.sent(run.id)
     finally:
         store.close()
     if requests:
@@ -123,14 +123,18 @@ def _went_out(run: Run, sent: Mapping[int, tuple[str, dict[str, Any]]], events: 
     return found
 
 
-def ended(run: Run, events: list[Stamped]) -> list[Stamped]:
-    """The events, with an end for every cell: one whose process was killed has none of its own."""
-    cells = {cell.index: Transcript() for cell in run.plan.cells}
-    for number, at, event in events:
-        cells[number].apply(at, event)
-    at = max((stamped.at for stamped in events), default=0.0)
-    open_ = [number for number, said in cells.items() if not said.ending]
-    return [*events, *(Stamped(number, at, Cancelled(run.state)) for number in open_)]
+def ended(run: Run, events: Iterable[Stamped]) -> Iterator[Stamped]:
+    """The events, one at a time, and an end for every cell: one whose process was killed has none of its own."""
+    still, last = {cell.index for cell in run.plan.cells}, 0.0
+    for stamped in events:
+        last = max(last, stamped.at)
+        if isinstance(stamped.event, Ending):
+            still.discard(stamped.cell)
+        elif isinstance(stamped.event, Started):
+            still.add(stamped.cell)
+        yield stamped
+    for number in sorted(still):
+        yield Stamped(number, last, Cancelled(run.state))
 
 
 def endpoints_then(run: Run) -> Mapping[str, Endpoint]:

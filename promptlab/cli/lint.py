@@ -19,12 +19,14 @@ from promptlab.cli.planning import named
 from promptlab.config import Settings
 from promptlab.document import Document
 from promptlab.errors import LabError, ProfileError, UsageError, nearest
+from promptlab.phrase import Phrase
 from promptlab.plan import parse_target
 from promptlab.profile import Profile
 from promptlab.profile.compose import gather
 from promptlab.profile.finding import RULES, Finding, Target
 from promptlab.profile.lint import lint as findings_of
 from promptlab.profile.mend import apply
+from promptlab.profile.sentence import told
 from promptlab.providers import catalog, prices
 from promptlab.providers.registry import facts_of
 from promptlab.render.sanitise import clean_line
@@ -92,8 +94,9 @@ class Linter:
         except UsageError as error:
             line = re.search(r", line (\d+)", error.message)
             said = error.message.partition(": ")[2] if line else error.message
-            return [Finding("P000", "error", "", int(line[1]) if line else 1, 1, said, "it can't be used as it is",
-                            advice=error.hint)]  # fmt: skip
+            message, why, advice = told(phrase := Phrase("P000", {"fault": said, "hint": error.hint}))
+            return [Finding("P000", "error", "", int(line[1]) if line else 1, 1, message, why, advice=advice,
+                            said=phrase)]  # fmt: skip
 
     def findings(self, source: str, path: Path) -> list[Finding]:
         """What is found in a profile's text. Raises UsageError for one that can't be read."""
@@ -138,7 +141,8 @@ def _whole(own: Profile, doc: Document, folders: Sequence[Path]) -> Profile:
     bases = []
     for name in own.extends:
         try:
-            bases.append(profile.read(profile.find(name, (own.path.parent, *folders)), folders))
+            base = profile.read(profile.find(name, (own.path.parent, *folders)), folders)
+            bases.append(profile.at_home(base, own.path.parent.resolve()))
         except ProfileError:
             raise
         except UsageError as error:
@@ -207,13 +211,18 @@ def as_line(finding: Finding) -> str:
     return clean_line(f"{finding.code} {note}{finding.message} ({finding.why}{source}{advice})")
 
 
+def urgent(findings: Iterable[Finding]) -> list[Finding]:
+    """The warnings of a prompt that `ask` tells: what is not honoured and not known it says itself."""
+    return [one for one in findings if one.level == "warning" and one.code not in ("P011", "P017")]
+
+
 def brief(findings: Iterable[Finding]) -> str | None:
-    """The warnings of a prompt as one line for `ask`, which says itself what is not honoured and not known."""
-    told = [one for one in findings if one.level == "warning" and one.code not in ("P011", "P017")]
-    if not told:
+    """The urgent ones as one line."""
+    found = urgent(findings)
+    if not found:
         return None
-    more = f" (and {len(told) - 1} more: promptlab profiles lint)" if len(told) > 1 else ""
-    return clean_line(f"{told[0].code} {told[0].message}; fix: {told[0].advice}") + more
+    more = f" (and {len(found) - 1} more: promptlab profiles lint)" if len(found) > 1 else ""
+    return clean_line(f"{found[0].code} {found[0].message}; fix: {found[0].advice}") + more
 
 
 def _each(linted: Iterable[Linted]) -> Iterable[tuple[str, Finding]]:
@@ -229,6 +238,7 @@ def _json(linted: Sequence[Linted]) -> str:
     for name, finding in _each(linted):
         plain: dict[str, object] = asdict(replace(finding, fix=None))
         source = finding.source
+        plain.pop("said")
         plain["source"] = {"name": source.name, "url": source.url} if source else None
         plain["fix"] = finding.fix.said if finding.fix else None
         found.append({"file": name, "rule": RULES[finding.code].name, **plain})

@@ -15,7 +15,7 @@ from promptlab.axis import parse_options, split_option
 from promptlab.check import Check
 from promptlab.cli.inputs import ask_for, check_argument, file_text, objects_read, stdin_text
 from promptlab.config import Settings
-from promptlab.errors import ProfileError, UsageError, nearest
+from promptlab.errors import ProfileError, Sentence, UsageError, nearest
 from promptlab.knowledge import MODES, Facts, Mode
 from promptlab.params import Value
 from promptlab.plan import Plan, Target, expand, parse_target
@@ -163,7 +163,8 @@ class Forms:
 
 def check_mode(word: str) -> Mode:
     if word not in MODES:
-        raise UsageError(f"--params: '{word}' is not one of {', '.join(MODES)}", nearest(word, MODES))
+        raise UsageError(Sentence("--params: '{word}' is not one of {choices}", word=word, choices=", ".join(MODES)),
+                         nearest(word, MODES))  # fmt: skip
     return word
 
 
@@ -177,10 +178,10 @@ def named(models: list[str], settings: Settings) -> list[str]:
             group = settings.groups.get(name[1:])
             if group is None:
                 hint = nearest(name[1:], settings.groups) or "groups: stand in config.yaml"
-                raise UsageError(f"there is no group {name}", hint)
+                raise UsageError(Sentence("there is no group {name}", name=name), hint)
             found += [_query(settings.aliases.get(target, target), sign + query) for target in group]
         elif name in settings.groups and name not in settings.aliases:
-            raise UsageError(f"'{name}' is a group of targets", f"-m @{name}")
+            raise UsageError(Sentence("'{name}' is a group of targets", name=name), f"-m @{name}")
         else:
             found.append(_query(settings.aliases.get(name, name), sign + query))
     return found

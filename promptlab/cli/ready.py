@@ -13,7 +13,7 @@ from promptlab import audit, config
 from promptlab.cli.planning import endpoints_of
 from promptlab.cli.requests import Outgoing
 from promptlab.config import Settings
-from promptlab.errors import StoreError, UsageError
+from promptlab.errors import Sentence, StoreError, UsageError
 from promptlab.events import Learned, Stamped
 from promptlab.keys import KeyChain
 from promptlab.knowledge import Finding, Knowledge, Retired, not_honoured
@@ -61,11 +61,15 @@ class Ready:
                 self.providers[cell.index].wire(cell.request).verdicts
             )  # litellm leaves out things of its own accord
             for name, verdict in not_honoured(verdicts, cell.request.parameters).items():
-                note = f" ({verdict.note})" if verdict.note else ""
-                broken.append(f"{cell.target}: {name} {show(cell.request.parameters[name])} is {verdict.word}{note}")
+                asked, word = show(cell.request.parameters[name]), Sentence.whole(verdict.word)
+                note = Sentence(" ({note})", note=Sentence.whole(verdict.note)) if verdict.note else ""
+                broken.append(Sentence("{target}: {name} {value} is {word}{note}", target=cell.target, name=name,
+                                       value=asked, word=word, note=note))  # fmt: skip
         if broken:
-            raise UsageError("nothing was sent: " + "; ".join(dict.fromkeys(broken)),
-                             "leave these out, or use --params adapt")  # fmt: skip
+            raise UsageError(
+                Sentence("nothing was sent: {why}", why=Sentence.joined("; ", dict.fromkeys(broken))),
+                "leave these out, or use --params adapt",
+            )
         if quiet:
             return
         for target, (endpoint, model) in {c.target: (c.endpoint, c.request.model) for c in self.plan.cells}.items():
@@ -198,7 +202,8 @@ def _files(plan: Plan, places: config.Places, way: Way, *, quiet: bool) -> dict[
             from promptlab.providers.disk import resolve
 
             if (path := _path(model)) is None and ("/" in model or model.lower().endswith(".gguf")):
-                raise UsageError(f"no model file {model}", "give the path of a GGUF file: local:/path/model.gguf")
+                raise UsageError(Sentence("no model file {name}", name=model),
+                                 "give the path of a GGUF file: local:/path/model.gguf")  # fmt: skip
             found[model] = path or resolve(model, models(places))
         elif way.dry_run:
             found[model] = Path()

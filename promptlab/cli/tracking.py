@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from promptlab.errors import Sentence
 from promptlab.events import Cancelled, Ending, Failed, Finished, Retrying, Stamped, Started
 from promptlab.metrics import tokens
 from promptlab.plan import Plan
@@ -152,9 +153,12 @@ class Tracking:
         running = self.count("running")
         spent, used = self.spent_usd + self.usd, self.spent_tokens + self.tokens
         if caps.usd is not None and spent + running * self.usd / ended >= caps.usd:
-            return f"--max-cost {caps.usd:g}: ${spent:.4f} spent, {running} cells still run"
+            return Sentence("--max-cost {cap}: ${spent} spent, {running} cells still run", cap=f"{caps.usd:g}",
+                            spent=f"{spent:.4f}", running=running)  # fmt: skip
         if caps.tokens is not None and used + running * self.tokens / ended >= caps.tokens:
-            return f"--max-tokens-total {caps.tokens}: {used} tokens used, {running} cells still run"
+            return Sentence("--max-tokens-total {cap}: {used} tokens used, {running} cells still run", cap=caps.tokens,
+                            used=used, running=running)  # fmt: skip
         if caps.seconds is not None and self._clock() - self.began >= caps.seconds:
-            return f"--max-time: {caps.seconds:g} s have passed, {running} cells still run"
+            return Sentence("--max-time: {cap} s have passed, {running} cells still run", cap=f"{caps.seconds:g}",
+                            running=running)  # fmt: skip
         return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from promptlab.cli.output import notice
 from promptlab.cli.tracking import Tracking
 from promptlab.engine import Engine
+from promptlab.errors import Sentence
 from promptlab.events import Answer, Cancelled, Ending, Failed, Finished, Stamped, Started
 from promptlab.extract import extract
 from promptlab.plan import Cell, Plan
@@ -51,14 +52,15 @@ class Watch:
             if left:
                 self.given_up += len(left)
                 self._tracking.skip(left)
-                told = f"{len(left)} of its cells are not sent; {self._again} sends them"
-                self.say(f"{target}: {event.fault.message}; {told}")
+                told = Sentence("{count} of its cells are not sent; {again} sends them", count=len(left),
+                                again=self._again)  # fmt: skip
+                self.say(Sentence("{target}: {fault}; {told}", target=target, fault=event.fault.message, told=told))
 
     def look(self) -> None:
         if self.met is None and (why := self._tracking.met()) is not None:
             self.met = why
             self._engine.drain(why)
-            self.say(f"stopped by {why}; {self._again} goes on")
+            self.say(Sentence("stopped by {why}; {again} goes on", why=why, again=self._again))
 
 
 class Decider:

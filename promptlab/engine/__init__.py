@@ -17,7 +17,7 @@ from functools import partial
 from promptlab.engine.lane import TOO_MUCH, Lane
 from promptlab.engine.progress import Load, Progress, Tally
 from promptlab.engine.running import Limits, Running, overdue
-from promptlab.errors import Fault, LabError, ProviderError
+from promptlab.errors import Fault, LabError, ProviderError, Sentence
 from promptlab.events import (
     Accepted,
     Answer,
@@ -406,7 +406,7 @@ class Engine:
                 for sink in sinks:
                     sink(stamped)
         raise ProviderError(
-            Fault("unknown", "the stream gave no end", "this is a bug: please report it", cell.endpoint)
+            Fault("unknown", Sentence("the stream gave no end"), "this is a bug: please report it", cell.endpoint)
         )
 
     async def _watch(self) -> None:

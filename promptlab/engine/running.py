@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from promptlab.engine.lane import Lane
-from promptlab.errors import Fault
+from promptlab.errors import Fault, Sentence
 from promptlab.events import Learned
 from promptlab.request import Wire
 
@@ -48,11 +48,13 @@ def overdue(running: Running, limits: Limits, now: float) -> Fault | None:
     """Why an attempt has taken too long, if it has. It must have been started."""
     assert running.started is not None
     if limits.total is not None and now - running.started > limits.total:
-        return Fault("timeout", f"not finished after {limits.total:g} s", "raise --timeout to wait longer")
+        return Fault("timeout", Sentence("not finished after {seconds} s", seconds=f"{limits.total:g}"),
+                     Sentence("raise --timeout to wait longer"))  # fmt: skip
     if running.last is None:
         if now - running.started > limits.first:
-            return Fault("timeout", f"no answer within {limits.first:g} s", "try again, or raise --timeout-first")
+            return Fault("timeout", Sentence("no answer within {seconds} s", seconds=f"{limits.first:g}"),
+                         Sentence("try again, or raise --timeout-first"))  # fmt: skip
     elif now - running.last > limits.silence:
-        return Fault("timeout", f"silent for {limits.silence:g} s in the middle of the stream",
-                     "try again, or raise --timeout-silence")  # fmt: skip
+        silence = Sentence("silent for {seconds} s in the middle of the stream", seconds=f"{limits.silence:g}")
+        return Fault("timeout", silence, Sentence("try again, or raise --timeout-silence"))
     return None

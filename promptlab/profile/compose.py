@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from promptlab.errors import ProfileError, UsageError, nearest
+from promptlab.errors import ProfileError, Sentence, UsageError, nearest
 from promptlab.knowledge import Facts
 from promptlab.params import Value
 from promptlab.profile import Profile, Variable
@@ -143,8 +143,9 @@ def _values(profile: Profile, given: Mapping[str, str]) -> dict[str, str]:
     known = blanks(profile)
     for name in given:
         if name not in known:
-            hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
-            raise UsageError(f"profile '{profile.name}' has no variable '{name}'", hint)
+            hint = nearest(name, known) or Sentence("it has: {names}", names=", ".join(known) or Sentence("none"))
+            raise UsageError(Sentence("profile '{profile}' has no variable '{name}'", profile=profile.name, name=name),
+                             hint)  # fmt: skip
     values = {name: variable.default for name, variable in profile.variables.items() if variable.default is not None}
     return values | {name: known[name].check(name, text) for name, text in given.items()}
 

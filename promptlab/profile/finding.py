@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from promptlab.knowledge import Facts, Source
 from promptlab.params import Value
+from promptlab.phrase import Phrase
 from promptlab.profile import Profile
 from promptlab.profile.mend import Edit, Marks, Place
+from promptlab.profile.sentence import told
 
 Level = Literal["error", "warning", "note"]
 Target = tuple[str, Facts | None, int | None]  # how it is written, what is known of it, tokens of its context
@@ -49,7 +51,8 @@ RULES: dict[str, Rule] = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that works against a model. `line` and `column` count from 1; `key` is the place in the profile;
-    `advice` says what to do and `fix` does it, where that is safe; `target` names the models it is about."""
+    `advice` says what to do and `fix` does it, where that is safe; `target` names the models it is about. `said` is
+    message, why and advice for other words than these."""
 
     code: str
     level: Level
@@ -62,6 +65,7 @@ class Finding:
     advice: str = ""
     fix: Edit | None = None
     target: str | None = None
+    said: Phrase | None = field(default=None, compare=False)
 
 
 # Without a day: nobody opened the page for this file, and D says so.
@@ -125,12 +129,15 @@ class Case:
                     yield Piece(part, place or ("extends",), text, doc is not None and place is None)
 
     def finding(
-        self, code: str, place: Place, message: str, why: str, source: Source | None, advice: str, *,
-        phrase: str = "", fix: Edit | None = None, target: str | None = None, level: Level | None = None,
+        self, said: Phrase, place: Place, source: Source | None, *, phrase: str = "", fix: Edit | None = None,
+        target: str | None = None, level: Level | None = None,
     ) -> Finding:  # fmt: skip
+        """What a rule has found; the form of `said` is its code, or begins with it."""
         line, column = self.marks.at(place, phrase)
-        key = ".".join(str(part) for part in place)
-        return Finding(code, level or RULES[code].level, key, line, column, message, why, source, advice, fix, target)
+        key, code = ".".join(str(part) for part in place), said.form.partition(".")[0]
+        message, why, advice = told(said)
+        return Finding(code, level or RULES[code].level, key, line, column, message, why, source, advice, fix, target,
+                       said)  # fmt: skip
 
     def maker(self, facts: Facts) -> Source:
         """The source for what is known of a model: its maker's own one, where one is called like the model."""
@@ -146,5 +153,12 @@ def quoted(text: str) -> str:
     return f"“{line}”" if len(line) <= 60 else f"“{line[:59]}…”"
 
 
-def listed(targets: Sequence[str]) -> str:
-    return ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
+def of_all(finding: Finding, targets: Sequence[str]) -> Finding:
+    """A finding on one target as one on all of these."""
+    if finding.target is None:
+        return finding
+    said = finding.said
+    if said is not None and "model" in said.slots:
+        said = Phrase(said.form, {**said.slots, "model": tuple(targets)})
+    message = finding.message.replace(finding.target, ", ".join(targets))
+    return replace(finding, message=message, target=", ".join(targets), said=said)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from promptlab.document import Document
-from promptlab.errors import ProfileError, nearest
+from promptlab.errors import ProfileError
 from promptlab.knowledge import Source, not_honoured
 from promptlab.params import Value, show
+from promptlab.phrase import Phrase
 from promptlab.profile import Profile, claims, template, wording
 from promptlab.profile.finding import (
     CLAUDE,
@@ -26,10 +28,10 @@ from promptlab.profile.finding import (
     Finding,
     Piece,
     Target,
-    listed,
     quoted,
 )  # fmt: skip
 from promptlab.profile.mend import Marks, Place
+from promptlab.profile.sentence import listed
 
 
 def lint(
@@ -72,7 +74,7 @@ def _placed(finding: Finding, prompt: str) -> Finding:
 def _told_to_think(case: Case) -> Iterator[Finding]:
     # A maker whose advice is known, and says nothing against steps, may even ask for them: R1's does, for mathematics.
     against = [(n, f) for n, f in case.thinkers if f.family.against is None or "steps" in f.family.against]
-    named = listed([name for name, _ in against]) or None
+    names = tuple(name for name, _ in against)
     if case.profile.kind != "reasoning" and not against:
         return
     claude = any(facts.dialect == "anthropic" for _, facts in against)
@@ -85,40 +87,33 @@ def _told_to_think(case: Case) -> Iterator[Finding]:
             said = piece.text[start:end]
             fix = case.marks.drop(piece.place, f"the line {quoted(piece.text)} is gone") if alone else None
             yield case.finding(
-                "P001", piece.place, f"{quoted(said)} tells {named or 'a reasoning model'} to do what it does anyway",
-                "such lines don't help a model that thinks by itself, and may hurt", CLAUDE if claude else OPENAI,
-                "take it out, or put it under steps with chat_only: [steps]", phrase=said, fix=fix, target=named,
+                Phrase("P001", {"said": quoted(said), "models": names or Phrase("thinker")}), piece.place,
+                CLAUDE if claude else OPENAI, phrase=said, fix=fix, target=listed(names) or None,
             )  # fmt: skip
 
 
 def _told_to_be_an_expert(case: Case) -> Iterator[Finding]:
-    named = listed([name for name, _ in case.thinkers]) or None
-    if case.profile.kind != "reasoning" and not named:
+    names = tuple(name for name, _ in case.thinkers)
+    if case.profile.kind != "reasoning" and not names:
         return
     for piece in case.pieces("role", "goal", "prompt", "rules"):
         for start, end in wording.boasts(piece.text) if piece.part not in case.profile.chat_only else ():
             said = piece.text[start:end]
             yield case.finding(
-                "P002", piece.place, f"{quoted(said)} gives {named or 'a reasoning model'} nothing to work with",
-                "short, direct prompts do best: a goal and its limits, and no praise", OPENAI,
-                "say what the answer must be good for, or add role to chat_only", phrase=said, target=named,
+                Phrase("P002", {"said": quoted(said), "models": names or Phrase("thinker")}), piece.place, OPENAI,
+                phrase=said, target=listed(names) or None,
             )  # fmt: skip
 
 
 def _how_not_what(case: Case) -> Iterator[Finding]:
-    named = listed([name for name, _ in case.thinkers]) or None
+    named = listed(tuple(name for name, _ in case.thinkers)) or None
     kind = case.profile.kind
     for piece in case.pieces("goal", "prompt"):
         if kind != "reasoning" and not named and (piece.part == "prompt" or kind == "chat"):
             continue
         if span := wording.ordered_steps(piece.text):
             said = piece.text[slice(*span)].split("\n")[0]
-            yield case.finding(
-                "P003", piece.place, f"{quoted(said)} begins a list of how to go about it",
-                "a reasoning model finds its own way: a goal beats prescribed steps", CLAUDE,
-                "say what is wanted, and keep the way for chat models: steps: and chat_only: [steps]",
-                phrase=said, target=named,
-            )  # fmt: skip
+            yield case.finding(Phrase("P003", {"said": quoted(said)}), piece.place, CLAUDE, phrase=said, target=named)
 
 
 def _not_chat_only(case: Case) -> Iterator[Finding]:
@@ -129,9 +124,7 @@ def _not_chat_only(case: Case) -> Iterator[Finding]:
     own = [part for part in open_ if case.marks.doc and part in case.marks.doc.value]
     for part in own:
         yield case.finding(
-            "P018", (part,), f"{part} go to reasoning models too",
-            "these do best without dictated steps, and with examples only where they are needed", OPENAI,
-            f"add chat_only: [{', '.join(own)}], or kind: chat",
+            Phrase("P018", {"part": part, "parts": ", ".join(own)}), (part,), OPENAI,
             fix=case.marks.spare(own, f"{' and '.join(own)} are marked chat_only"),
         )  # fmt: skip
 
@@ -146,9 +139,8 @@ def _examples(case: Case) -> Iterator[Finding]:
             own = case.marks.doc is not None and "examples" in case.marks.doc.value
             thinks = facts.state(case.asked) == "on"
             yield case.finding(
-                "P009", ("examples",) if own else ("extends",), f"{name} gets {len(profile.examples)} examples",
-                "its maker found that examples make its answers worse", case.maker(facts),
-                "add chat_only: [examples]" if thinks else "take the examples out for this target",
+                Phrase("P009.thinks" if thinks else "P009", {"model": (name,), "count": len(profile.examples)}),
+                ("examples",) if own else ("extends",), case.maker(facts),
                 fix=case.marks.spare(["examples"], "examples are marked chat_only") if own and thinks else None,
                 target=name,
             )  # fmt: skip
@@ -158,12 +150,8 @@ def _system(case: Case) -> Iterator[Finding]:
     role = next(case.pieces("role"), None)
     named = [(n, f) for n, f, _ in case.targets if f and "system" in (f.family.against or ())]
     if role and named and "role" not in case.profile.chat_only:
-        name = listed([name for name, _ in named])
-        yield case.finding(
-            "P010", role.place, f"{name} should have no system message",
-            "its maker wants all instructions in the user's turn; promptlab puts them there by itself",
-            case.maker(named[0][1]), "nothing to do here", target=name,
-        )  # fmt: skip
+        names = tuple(name for name, _ in named)
+        yield case.finding(Phrase("P010", {"models": names}), role.place, case.maker(named[0][1]), target=listed(names))
 
 
 # -- the parts --------------------------------------------------------------------------------------------------------
@@ -176,12 +164,9 @@ def _no_goal(case: Case) -> Iterator[Finding]:
     told = profile.role or profile.rules or profile.steps or profile.format or profile.schema or profile.examples
     vague = piece is not None and wording.is_vague(piece.text)
     if piece is None or vague or (blank and not told and not case.bare):
-        said = f"{quoted(piece.text)} is no goal" if piece and vague else "nothing says what is wanted"
-        yield case.finding(
-            "P004", piece.place if piece else (), said,
-            "the model does what it is asked: name the end, and when it is met",
-            OPENAI, "goal: what is wanted, in one sentence", phrase=piece.text if piece and vague else "",
-        )  # fmt: skip
+        said = Phrase("P004.vague", {"said": quoted(piece.text)}) if piece and vague else Phrase("P004")
+        phrase = piece.text if piece and vague else ""
+        yield case.finding(said, piece.place if piece else (), OPENAI, phrase=phrase)
 
 
 def _no_format(case: Case) -> Iterator[Finding]:
@@ -191,12 +176,7 @@ def _no_format(case: Case) -> Iterator[Finding]:
     texts = (profile.role, profile.goal, profile.prompt, *profile.rules, *profile.steps)
     if piece is None or told or any(map(wording.names_a_form, texts)):
         return
-    yield case.finding(
-        "P005", piece.place, "nothing says what the answer looks like",
-        "an answer of a stated form can be compared, and used without another prompt", OPENAI,
-        "format: three sentences (or a list, a table, a JSON schema …)",
-        level="note" if piece.part == "prompt" else None,
-    )  # fmt: skip
+    yield case.finding(Phrase("P005"), piece.place, OPENAI, level="note" if piece.part == "prompt" else None)
 
 
 def _no_context(case: Case) -> Iterator[Finding]:
@@ -209,22 +189,14 @@ def _no_context(case: Case) -> Iterator[Finding]:
     for piece in pieces:
         if span := wording.missing_context(piece.text):
             said = piece.text[slice(*span)]
-            yield case.finding(
-                "P006", piece.place, f"{quoted(said)} is spoken of, and nothing is there",
-                "a model answers about a text that it has not been given, and makes it up", CLEAR,
-                "add context:, a {{variable}}, or say “the text given as context” and pipe it in", phrase=said,
-            )  # fmt: skip
+            yield case.finding(Phrase("P006", {"said": quoted(said)}), piece.place, CLEAR, phrase=said)
 
 
 def _question_first(case: Case) -> Iterator[Finding]:
     for piece in case.pieces("prompt"):
         if wording.question_first(piece.text):
             said = piece.text.split("\n")[0]
-            yield case.finding(
-                "P007", piece.place, f"{quoted(said)} stands before a long text, and nothing asks behind it",
-                "a question behind a long text is answered better, by up to 30% in the maker's tests", LONG,
-                "put the text first (or under context:), and the question last", phrase=said[:59],
-            )  # fmt: skip
+            yield case.finding(Phrase("P007", {"said": quoted(said)}), piece.place, LONG, phrase=said[:59])
 
 
 def _contradictions(case: Case) -> Iterator[Finding]:
@@ -241,13 +213,10 @@ def _contradictions(case: Case) -> Iterator[Finding]:
         if (kinds, first, second) in seen:
             continue
         seen.add((kinds, first, second))
-        where = case.marks.at(pieces[first].place, one.said)[0]
+        where = "" if case.bare else Phrase("line", {"line": case.marks.at(pieces[first].place, one.said)[0]})
         yield case.finding(
-            "P008", pieces[second].place,
-            f"{quoted(other.said)} and {quoted(one.said)}" + (f" (line {where})" if not case.bare else "")
-            + " exclude each other",
-            "a model spends its thinking on which of the two holds, or keeps neither", CONFLICTS,
-            "keep one of them, or say when each holds", phrase=other.said,
+            Phrase("P008", {"said": quoted(other.said), "other": quoted(one.said), "where": where}),
+            pieces[second].place, CONFLICTS, phrase=other.said,
         )  # fmt: skip
 
 
@@ -260,23 +229,20 @@ def _languages(case: Case) -> Iterator[Finding]:
             replace(piece, text=line) for piece in pieces for line in piece.text.split("\n") if wording.asks(line)
         ]
     told = [(piece, language) for piece in pieces if (language := wording.language_of(piece.text))]
-    names = {"en": "English", "zh": "Chinese"}
     weight = {name: sum(len(piece.text) * (3 if name == "zh" else 1) for piece, its in told if its == name)
-              for name in names}  # fmt: skip
+              for name in ("en", "zh")}  # fmt: skip
     declared = wording.language_named(case.profile.language)
     main = declared or ("zh" if weight["zh"] > weight["en"] else "en")
-    off = next((piece for piece, language in told if language != main), None)
+    off, its = next(((piece, language) for piece, language in told if language != main), (None, main))
     if off is None:
         return
     only = declared and not weight[declared]
     at_key = only and case.marks.doc is not None and "language" in case.marks.doc.value
+    said = Phrase("P016.mixed", {"said": quoted(off.text), "its": Phrase(its), "main": Phrase(main)})
+    if declared:
+        said = Phrase("P016.declared", {"language": case.profile.language, "said": quoted(off.text)})
     yield case.finding(
-        "P016", ("language",) if at_key else off.place,
-        f"language is {case.profile.language}, and {quoted(off.text)} is not" if declared else
-        f"{quoted(off.text)} is {names[next(its for p, its in told if p is off)]}, and the rest is {names[main]}",
-        "a model may answer in either: instructions in one language leave no doubt", TONGUES,
-        "write the instructions in one language, and name that of the answer as a rule",
-        phrase="" if at_key else off.text,
+        said, ("language",) if at_key else off.place, TONGUES, phrase="" if at_key else off.text
     )  # fmt: skip
 
 
@@ -293,13 +259,10 @@ def _not_honoured(case: Case) -> Iterator[Finding]:
                     continue
                 off = not_honoured({parameter: facts.verdict(parameter, asked)}, asked)
                 if verdict := off.get(parameter):
-                    note = f": {verdict.note}" if verdict.note else ""
-                    yield case.finding(
-                        "P011", ("parameters", parameter),
-                        f"{parameter} {show(value)} is {verdict.word} by {name}{note}",
-                        "the target does not do what the profile asks of it", case.maker(facts),
-                        f"leave {parameter} out, or ask a target that honours it", target=name,
-                    )  # fmt: skip
+                    note = Phrase("note", {"note": verdict.note}) if verdict.note else ""
+                    said = Phrase("P011", {"parameter": parameter, "value": show(value), "word": Phrase(verdict.word),
+                                           "model": (name,), "note": note})  # fmt: skip
+                    yield case.finding(said, ("parameters", parameter), case.maker(facts), target=name)
                     break
 
 
@@ -323,18 +286,8 @@ def _unfit(case: Case) -> Iterator[Finding]:
     bad = max(values) < _COLD if task == "creative" else min(values) > _HOT[task]
     if not bad or advised & set(values):
         return
-    what, why, advice = {
-        "exact": ("is high for an exact task", "code, mathematics and extraction want the most probable tokens",
-                  "0 to 0.3"),
-        "translation": ("is high for a translation", "above 1 improbable words come in that the text does not have",
-                        "0.3 to 1"),
-        "creative": ("is low for a creative task", "near 0 verse, stories and ideas come out as stock phrases",
-                     "1 to 1.5"),
-    }[task]  # fmt: skip
-    yield case.finding(
-        "P012", ("parameters", _TEMPERATURE), f"{_TEMPERATURE} {', '.join(map(show, values))} {what}", why,
-        MAPPED if task == "translation" else DEEPSEEK, f"{advice} suits it, or sweep over several values",
-    )  # fmt: skip
+    said = Phrase(f"P012.{task}", {"parameter": _TEMPERATURE, "values": ", ".join(map(show, values))})
+    yield case.finding(said, ("parameters", _TEMPERATURE), MAPPED if task == "translation" else DEEPSEEK)
 
 
 def _unknown(case: Case) -> Iterator[Finding]:
@@ -342,9 +295,7 @@ def _unknown(case: Case) -> Iterator[Finding]:
     for name, facts, _ in case.targets:
         if facts is None or not facts.is_known:
             yield case.finding(
-                "P017", place, f"nothing is known of {name}",
-                "what it honours and how it thinks can't be checked", KNOWN,
-                "check its name with promptlab models find", phrase=name, target=name,
+                Phrase("P017", {"model": (name,)}), place, KNOWN, phrase=name, target=name,
                 level="warning" if facts is None else "note",
             )  # fmt: skip
 
@@ -357,12 +308,8 @@ def _too_long(case: Case) -> Iterator[Finding]:
     longest = max(case.pieces(), key=lambda piece: len(piece.text), default=None)
     for name, _, context in case.targets:
         if context and tokens > context:
-            yield case.finding(
-                "P015", longest.place if longest else (),
-                f"about {tokens:,} tokens (estimated) for {name}, which takes {context:,}",
-                "what does not fit is refused or cut off", KNOWN, "shorten it, or take a model with more room",
-                target=name,
-            )  # fmt: skip
+            said = Phrase("P015", {"tokens": f"{tokens:,}", "model": (name,), "room": f"{context:,}"})
+            yield case.finding(said, longest.place if longest else (), KNOWN, target=name)
 
 
 # -- variables --------------------------------------------------------------------------------------------------------
@@ -378,26 +325,25 @@ def _variables(case: Case) -> Iterator[Finding]:
             for name in template.names(piece.text, str(profile.path)):
                 used.setdefault(name, piece)
         except ProfileError as error:
-            yield case.finding("P019", piece.place, error.message.removeprefix(f"{profile.path}").lstrip(": "),
-                               "the profile can't be filled in", JINJA, error.hint)  # fmt: skip
+            fault = error.message.removeprefix(f"{profile.path}").lstrip(": ")
+            yield case.finding(Phrase("P019", {"fault": fault, "hint": error.hint}), piece.place, JINJA)
             return
     own = doc.value.get("variables") if doc else None
     unused = [name for name in own if name not in used] if isinstance(own, dict) else []
     for name, piece in used.items():
         if name in profile.variables or template.is_optional(name, piece.text):
             continue
-        meant = nearest(name, unused)
+        meant = get_close_matches(name, unused, n=1, cutoff=0.6)
+        said = Phrase("P013.meant", {"name": name, "other": meant[0]}) if meant else Phrase("P013", {"name": name})
         yield case.finding(
-            "P013", piece.place, f"{{{{{name}}}}} is not declared", "without a value the profile can't be sent", JINJA,
-            meant or f"variables: {name}:", phrase=name,
+            said, piece.place, JINJA, phrase=name,
             fix=None if meant else case.marks.declare(name, f"the variable {name} is declared"),
         )  # fmt: skip
     for name in unused:
-        meant = nearest(name, [other for other in used if other not in profile.variables])
+        undeclared = [other for other in used if other not in profile.variables]
+        meant = get_close_matches(name, undeclared, n=1, cutoff=0.6)
         yield case.finding(
-            "P014", ("variables", name), f"the variable {name} is not used",
-            "it is asked for, and changes nothing", JINJA,
-            f"use it as {{{{{name}}}}}, or take it out",
+            Phrase("P014", {"name": name}), ("variables", name), JINJA,
             fix=None if meant else case.marks.drop(("variables", name), f"the variable {name} is gone"),
         )  # fmt: skip
 

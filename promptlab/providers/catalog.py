@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from promptlab.document import Document
-from promptlab.errors import ConfigError, UsageError, nearest
+from promptlab.errors import ConfigError, Sentence, UsageError, nearest
 from promptlab.params import PARAMETERS
 from promptlab.providers.http import LOOPBACK
 from promptlab.providers.prices import litellm_file
@@ -142,21 +142,24 @@ def check_plain(endpoint: Endpoint, where: str, way: str) -> None:
     """Raise ConfigError where prompts and key would travel readable to another machine, unless the user said so."""
     parts = urllib.parse.urlsplit(endpoint.base_url)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not endpoint.plain_http:
-        raise ConfigError(f"{where}: {parts.hostname} is reached by plain http: everybody on the way reads it",
-                          f"use https, or say that you mean it: {way}")  # fmt: skip
+        raise ConfigError(Sentence("{where}: {host} is reached by plain http: everybody on the way reads it",
+                                   where=where, host=parts.hostname),
+                          Sentence("use https, or say that you mean it: {way}", way=way))  # fmt: skip
 
 
 def check_url(url: str, where: str) -> None:
     """Raise ConfigError where `url` is no http(s) address, or holds what would be kept in the history with it."""
     if "@" in url or "?" in url:
-        raise ConfigError(f"{where}: an address is no place for a key", "name the key's variable: --key-env, or key:")
+        raise ConfigError(Sentence("{where}: an address is no place for a key", where=where),
+                          "name the key's variable: --key-env, or key:")  # fmt: skip
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a bracket without its partner, a port that is no port
         usable = False
     if not usable:
-        raise ConfigError(f"{where}: '{url}' is no base URL", "write it as http://HOST:PORT/v1")
+        raise ConfigError(Sentence("{where}: '{url}' is no base URL", where=where, url=url),
+                          "write it as http://HOST:PORT/v1")  # fmt: skip
 
 
 def check_key_name(name: str, where: str) -> None:
@@ -199,7 +202,8 @@ def resolve(
         keys = (key,) if key else () if name in _AMBIENT else (f"{name.upper()}_API_KEY",)
         return Endpoint(name, keys=keys, litellm=name, dialect="litellm")
     hint = nearest(name, [*known, *_litellm_names()])
-    raise UsageError(f"unknown endpoint '{name}'", hint or "for any other server: --base-url http://HOST:PORT/v1")
+    raise UsageError(Sentence("unknown endpoint '{name}'", name=name),
+                     hint or "for any other server: --base-url http://HOST:PORT/v1")  # fmt: skip
 
 
 def _site(address: urllib.parse.SplitResult) -> tuple[str | None, int | None]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from promptlab.errors import Fault, ProviderError
+from promptlab.errors import Fault, ProviderError, Sentence
 from promptlab.events import Accepted, Event, Usage, Waiting
 from promptlab.knowledge import SCALES, Judge, Judged, as_asked, merge
 from promptlab.params import BODY, Value
@@ -184,9 +184,9 @@ class Direct:
         where = base(str(response.url))
         if response.status < 400:
             moved = fault.without_key(base(response.headers.get("location", "elsewhere")), self._key)
-            message = f"{where} sends on to {moved}; a key is never sent after it"
-            raise ProviderError(Fault("not_an_api", message, "give that address as the base URL if you trust it",
-                                      self.name, response.status))  # fmt: skip
+            message = Sentence("{url} sends on to {other}; a key is never sent after it", url=where, other=moved)
+            hint = Sentence("give that address as the base URL if you trust it")
+            raise ProviderError(Fault("not_an_api", message, hint, self.name, response.status))
         body = await _read(response, LONGEST_ERROR)
         found = fault.from_response(
             self.name, response.status, response.headers, body,

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from promptlab.errors import UsageError, WeightsError
+from promptlab.errors import Sentence, UsageError, WeightsError
 from promptlab.providers import gguf
 from promptlab.providers.gguf import Header
 
@@ -184,13 +184,17 @@ def resolve(name: str, found: Sequence[Found]) -> Path:
         if path.is_file():
             return path
     if name.lower().endswith(".gguf"):
-        raise UsageError(f"no model file {name}", "give the path of a GGUF file: local:/path/model.gguf")
+        raise UsageError(Sentence("no model file {name}", name=name),
+                         "give the path of a GGUF file: local:/path/model.gguf")  # fmt: skip
     names = {one.name.casefold(): one.name for one in found}
     near = [names[known] for known in names if wanted in known]
     near += [names[known] for known in get_close_matches(wanted, names, 3, 0.5) if names[known] not in near]
-    meant = f"did you mean {' or '.join(repr(one) for one in near[:3])}? " if near else ""
-    more = "" if near else ", and promptlab local pull ORG/NAME gets more"
-    raise UsageError(f"no model '{name}' on this machine", f"{meant}promptlab local list shows what there is{more}")
+    if near:
+        hint = Sentence("did you mean {names}? promptlab local list shows what there is",
+                        names=Sentence.joined(" or ", map(repr, near[:3])))  # fmt: skip
+    else:
+        hint = Sentence("promptlab local list shows what there is, and promptlab local pull ORG/NAME gets more")
+    raise UsageError(Sentence("no model '{name}' on this machine", name=name), hint)
 
 
 def _candidates(file: _File) -> Iterator[str]:

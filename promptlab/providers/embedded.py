@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from promptlab.errors import LabError, WeightsError
+from promptlab.errors import LabError, Sentence, WeightsError
 
 _CHILD = Path(__file__).with_name("embedded_child.py")
 _CACHE_MIB = 64  # for prompts that left their slot: about 5,000 tokens of the default model
@@ -121,12 +121,13 @@ class EmbeddedServer:
         match line.get("kind"):
             case "import":
                 return LabError(
-                    f"the embedded model can't run: {line['error']}",
+                    Sentence("the embedded model can't run: {error}", error=line["error"]),
                     "reinstall promptlab with its dependencies, or use another endpoint: -m NAME/MODEL",
                 )
             case "load":
                 reason = last_error(text) or line["error"]
-                return WeightsError(f"{self._model.name} can't be loaded: {reason}", _OTHER_MODEL)
+                return WeightsError(Sentence("{file} can't be loaded: {error}", file=self._model.name, error=reason),
+                                    _OTHER_MODEL)  # fmt: skip
         how = f"exit code {code}"
         if code < 0:
             try:
@@ -162,7 +163,7 @@ def _check(model: Path) -> None:
     except OSError as error:
         raise WeightsError(f"{model}: {error.strerror or error}", _OTHER_MODEL) from error
     if magic != b"GGUF":
-        raise WeightsError(f"{model} is not a GGUF file", _OTHER_MODEL)
+        raise WeightsError(Sentence("{file} is not a GGUF file", file=model), _OTHER_MODEL)
 
 
 def _launch(log: IO[bytes]) -> subprocess.Popen[bytes]:

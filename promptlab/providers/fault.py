@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptlab.errors import Fault, FaultKind
+from promptlab.errors import Fault, FaultKind, Sentence
 from promptlab.providers.shape import shallow
 
 _CREDIT = ("insufficient_quota", "insufficient_user_quota", "credit_balance", "insufficient balance", "billing_error",
@@ -38,7 +38,7 @@ BROKEN_OFF = {"insufficient_system_resource", "network_error", "error", "aborted
 _RETRY_STATUS = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _LONGEST = 300  # characters of a vendor's message that are shown; the rest adds nothing to one line
 HIDDEN = "[the key]"
-BASE_URL = "is the base URL right? most end in /v1"
+BASE_URL = Sentence("is the base URL right? most end in /v1")
 _UNREADABLE = "an error that can't be read"
 _DEEPEST = 16  # what a body is nested in at the most; deeper values can be read, and not written
 _SHORTEST_KEY = 8  # a shorter one is a placeholder, and would be found inside words
@@ -64,7 +64,9 @@ def from_response(
     delay = _retry_after(lower, text)
     hint = _hint(kind, model=model, key_name=key_name, delay=delay, param=param)
     if kind == "auth" and message.startswith("litellm.AuthenticationError"):
-        hint = "your key is accepted; the key that this gateway itself has for the model is not: tell whoever runs it"
+        hint = Sentence(
+            "your key is accepted; the key that this gateway itself has for the model is not: tell whoever runs it"
+        )
     retryable = _retryable(kind, status)
     return Fault(kind, one_line(message), hint, provider, status, code or kind_name, param, retryable, delay)
 
@@ -95,34 +97,38 @@ def from_connection(provider: str, error: BaseException, *, base_url: str = "") 
     chain = _chain(error)
     host = base_url or provider
     if any(isinstance(e, ConnectionRefusedError) or getattr(e, "errno", None) == errno.ECONNREFUSED for e in chain):
-        hint = "start the server there, or give the right --base-url"
-        return Fault("connection_refused", f"nothing listens at {host}", hint, provider)
+        hint = Sentence("start the server there, or give the right --base-url")
+        return Fault("connection_refused", Sentence("nothing listens at {host}", host=host), hint, provider)
     if any(isinstance(e, socket.gaierror) for e in chain):
-        return Fault("connection", f"the name in {host} can't be found", "check the address and the network", provider)
+        return Fault("connection", Sentence("the name in {host} can't be found", host=host),
+                     Sentence("check the address and the network"), provider)  # fmt: skip
     if any(isinstance(e, ssl.SSLError) for e in chain):
         detail = next(str(e) for e in chain if isinstance(e, ssl.SSLError))
-        hint = "is it https? a company proxy's certificate goes into SSL_CERT_FILE"
-        return Fault("connection", one_line(f"TLS failed at {host}: {detail}"), hint, provider)
+        hint = Sentence("is it https? a company proxy's certificate goes into SSL_CERT_FILE")
+        return Fault("connection", one_line(Sentence("TLS failed at {host}: {detail}", host=host, detail=detail)), hint,
+                     provider)  # fmt: skip
     if any(isinstance(e, TimeoutError) for e in chain):
-        return Fault("timeout", f"no connection to {host} in time", "check the network, or try again", provider,
-                     retryable=True)  # fmt: skip
+        return Fault("timeout", Sentence("no connection to {host} in time", host=host),
+                     Sentence("check the network, or try again"), provider, retryable=True)  # fmt: skip
     detail = next((str(e) for e in chain if str(e)), type(error).__name__)
-    return Fault("connection", one_line(f"the connection to {host} broke: {detail}"), "try again", provider,
-                 retryable=True)  # fmt: skip
+    message = one_line(Sentence("the connection to {host} broke: {detail}", host=host, detail=detail))
+    return Fault("connection", message, Sentence("try again"), provider, retryable=True)
 
 
 def not_a_stream(provider: str, status: int, content_type: str, text: str, base_url: str) -> Fault:
     """The endpoint answered 200 with something that is neither a stream nor a chat completion."""
     if "<" in text[:1] or "html" in content_type:
         return _not_an_api(provider, status, text, base_url)
-    return Fault("not_an_api", one_line(f"{base_url} answered with {content_type or 'no type'}: {text[:80]}"),
-                 BASE_URL, provider, status)  # fmt: skip
+    message = Sentence("{url} answered with {type}: {text}", url=base_url,
+                       type=content_type or Sentence("no type"), text=text[:80])  # fmt: skip
+    return Fault("not_an_api", one_line(message), BASE_URL, provider, status)
 
 
 def no_json(provider: str, data: bytes, hint: str = BASE_URL, *, key: str | None = None) -> Fault:
     """A stream has a message that is no JSON; its beginning is shown, without the `key`."""
     said = without_key(data[:2000].decode("utf-8", "replace"), key)[:60]
-    return Fault("not_an_api", one_line(f"the stream has a line that is no JSON: {said}"), hint, provider)
+    message = one_line(Sentence("the stream has a line that is no JSON: {text}", text=said))
+    return Fault("not_an_api", message, hint, provider)
 
 
 def parse_error(text: str) -> _Said | None:
@@ -151,7 +157,10 @@ def parse_error(text: str) -> _Said | None:
 
 
 def one_line(text: str) -> str:
+    """A text on one line, and no longer than is shown; one that is so already keeps its parts (Sentence)."""
     flat = " ".join(text.split())
+    if flat == text and len(flat) <= _LONGEST:
+        return text
     return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
 
 
@@ -229,35 +238,39 @@ def _hint(
 ) -> str:  # fmt: skip
     match kind:
         case "auth":
-            return f"check the key in {key_name}" if key_name else "check the key of this endpoint"
+            key = Sentence("check the key in {name}", name=key_name) if key_name else None
+            return key or Sentence("check the key of this endpoint")
         case "no_credit":
-            return "top up the account, or choose another endpoint"
+            return Sentence("top up the account, or choose another endpoint")
+        case "rate_limit" | "overloaded" | "loading" | "timeout" if delay:
+            return Sentence("try again in {delay} s", delay=f"{delay:g}")
         case "rate_limit":
-            return f"try again in {delay:g} s" if delay else "try again later, or with fewer requests at once (--jobs)"
+            return Sentence("try again later, or with fewer requests at once (--jobs)")
         case "overloaded" | "loading" | "timeout":
-            return f"try again in {delay:g} s" if delay else "try again in a moment"
+            return Sentence("try again in a moment")
         case "param_rejected":
-            return f"leave out {param} for this model" if param else "leave out the parameter for this model"
+            return Sentence("leave out {param} for this model", param=param or Sentence("the parameter"))
         case "context_overflow":
-            return "shorten the prompt, or choose a model with a larger context"
+            return Sentence("shorten the prompt, or choose a model with a larger context")
         case "model_missing":
-            return f"check the name '{model}'" if model else "check the model's name"
+            return Sentence("check the name '{model}'", model=model) if model else Sentence("check the model's name")
         case "moderation":
-            return "the endpoint refuses this prompt; reword it or choose another model"
+            return Sentence("the endpoint refuses this prompt; reword it or choose another model")
         case "not_an_api":
             return BASE_URL
         case "server":
-            return "the fault is at the endpoint; try again later"
+            return Sentence("the fault is at the endpoint; try again later")
         case _:
-            return "see what the endpoint says, and --dry-run for what is sent"
+            return Sentence("see what the endpoint says, and --dry-run for what is sent")
 
 
 def _not_an_api(provider: str, status: int, text: str, base_url: str) -> Fault:
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    words = one_line(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))[:80] or "an empty page"
+    words = one_line(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))[:80] or Sentence("an empty page")
     gateway = status in (502, 503, 504, 520, 522, 524)
-    hint = "a gateway in between failed; try again" if gateway else BASE_URL
-    message = f"{base_url or provider} answered with a web page, not as a model server: {words}"
+    hint = Sentence("a gateway in between failed; try again") if gateway else BASE_URL
+    message = Sentence("{url} answered with a web page, not as a model server: {title}", url=base_url or provider,
+                       title=words)  # fmt: skip
     return Fault("server" if gateway else "not_an_api", message, hint, provider, status, retryable=gateway)
 
 

@@ -18,7 +18,7 @@ class StreamFold:
     """The common part of a `Fold`. A dialect says what a parsed message means (`read`, which sets `_known` where it is
     one of its own) and what is left at the end (`_left`)."""
 
-    hint = fault.BASE_URL  # where to look when what comes is not this dialect
+    hint: str = fault.BASE_URL  # where to look when what comes is not this dialect
     end_mark: bytes | None = b"[DONE]"  # OpenAI's own; gateways add it to other streams of events
 
     def __init__(self, call: Call) -> None:

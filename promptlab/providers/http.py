@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from promptlab.errors import Fault, ProviderError
+from promptlab.errors import Fault, ProviderError, Sentence
 from promptlab.providers import fault
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ class Pool:
                 url, data=body, headers={**sent, **headers}, proxy=proxy_for(provider, url), allow_redirects=False
             )
         except aiohttp.InvalidURL:  # its text is the entire address, secrets and all
-            raise ProviderError(Fault("bad_request", f"the address {base(url)} is not usable",
-                                      "write it as http://HOST:PORT/v1", provider)) from None  # fmt: skip
+            raise ProviderError(Fault("bad_request", Sentence("the address {url} is not usable", url=base(url)),
+                                      Sentence("write it as http://HOST:PORT/v1"), provider)) from None  # fmt: skip
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ProviderError(fault.from_connection(provider, error, base_url=base(url))) from error
         except ValueError as error:  # yarl and aiohttp: the address or a header is malformed
@@ -188,8 +188,8 @@ def proxy_for(provider: str, url: str) -> str | None:
     known = getproxies()
     proxy = known.get(parts.scheme) or known.get("all")
     if proxy and proxy.startswith("socks"):
-        raise ProviderError(Fault("connection", "a SOCKS proxy is set, and only HTTP proxies are spoken",
-                                  "set HTTPS_PROXY to the proxy's http:// address", provider))  # fmt: skip
+        raise ProviderError(Fault("connection", Sentence("a SOCKS proxy is set, and only HTTP proxies are spoken"),
+                                  Sentence("set HTTPS_PROXY to the proxy's http:// address"), provider))  # fmt: skip
     return proxy
 
 

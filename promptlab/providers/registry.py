@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from promptlab.errors import Fault, ProviderError
+from promptlab.errors import Fault, ProviderError, Sentence
 from promptlab.events import Event
 from promptlab.knowledge import Facts, Judge, Judged, Knowledge, Mode, judge
 from promptlab.providers import Provider
@@ -214,9 +214,14 @@ class Keyless:
         return self._road.wire(request)
 
     async def prepare(self) -> None:
-        why = "holds a line break or another character that no key has" if self._set else "is not set"
-        hint = f"promptlab keys set {self._key_name}, or export {self._key_name}=…"
-        raise ProviderError(Fault("auth", f"no key: the variable {self._key_name} {why}", hint, self.name))
+        name = self._key_name
+        if self._set:
+            why = Sentence("no key: the variable {name} holds a line break or another character that no key has",
+                           name=name)  # fmt: skip
+        else:
+            why = Sentence("no key: the variable {name} is not set", name=name)
+        hint = Sentence("promptlab keys set {name}, or export {name}=…", name=name)
+        raise ProviderError(Fault("auth", why, hint, self.name))
 
     def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         return self._road.stream(request)

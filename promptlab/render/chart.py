@@ -19,15 +19,14 @@ from promptlab.render.group import (
     Numbers,
     axis_name,
     groups,
-    meaning,
-    measure_name,
     numbers,
     numeric,
     value_at,
 )
+from promptlab.render.words import ENGLISH, Words, meaning
 
 DIVERSITY, SURPRISAL, ENTROPY_GAP = ("distinct_2", "vendi"), "surprisal", "gap"
-ONE, FLAT, NARROW = "one point only", "the same everywhere", "a range too narrow to draw"
+ONE, FLAT, NARROW = "one", "flat", "narrow"  # why nothing is drawn, as `Words` has it
 _FINE = 4  # decimals of ticks between which nothing can be seen
 _SLOT = 0.2  # share of the width that a place outside the scale takes: default, ignored
 
@@ -108,9 +107,9 @@ class Plane:
     up: Scale
 
 
-def charts(reading: Reading, names: Sequence[str] | None = None) -> tuple[Chart, ...]:
+def charts(reading: Reading, names: Sequence[str] | None = None, words: Words = ENGLISH) -> tuple[Chart, ...]:
     """A chart for each measure (or each of `names`) that has any value."""
-    found = (_chart(reading, name) for name in names or reading.measures)
+    found = (_chart(reading, name, words) for name in names or reading.measures)
     return tuple(chart for chart in found if chart is not None)
 
 
@@ -138,7 +137,7 @@ def _share(name: str) -> bool:
     return known is not None and known.unit == "share"
 
 
-def _chart(reading: Reading, name: str) -> Chart | None:
+def _chart(reading: Reading, name: str, words: Words = ENGLISH) -> Chart | None:
     together = groups(reading)
     all_points = [point for group in together for point in group.points]
     if not (known := [point.measures[name] for point in all_points if _drawable(point, name)]):
@@ -163,7 +162,7 @@ def _chart(reading: Reading, name: str) -> Chart | None:
         series.append(Series(group.title, number, tuple(sorted(marks, key=lambda mark: mark.at))))
     low, high = _ends(known, from_zero=not curve, share=_share(name))
     return Chart(
-        measure_name(name), axis_name(first), curve, tuple(series),
+        words.measure(name), axis_name(first), curve, tuple(series),
         tuple(sorted({(at, label) for label, at in places.items()})), scale(low, high, 4), how,
     )  # fmt: skip
 
@@ -215,7 +214,7 @@ def scale(low: float, high: float, most: int) -> Scale:
     return Scale(ticks[0][0], ticks[-1][0], tuple((value, text) for value, text in ticks))
 
 
-def plane(reading: Reading) -> Plane | None:
+def plane(reading: Reading, words: Words = ENGLISH) -> Plane | None:
     """Diversity against surprisal, where log probabilities are known at two points or more; None elsewhere."""
     diversity = next((name for name in DIVERSITY if name in reading.measures), None)
     if diversity is None or SURPRISAL not in reading.measures:
@@ -233,7 +232,7 @@ def plane(reading: Reading) -> Plane | None:
     along = [spot.along for track in tracks for spot in track.spots]
     up = [spot.up for track in tracks for spot in track.spots]
     return Plane(
-        f"{measure_name(diversity)} against surprisal", "surprisal (nats a token)", tuple(tracks),
+        words("against", measure=words.measure(diversity)), words("surprisal"), tuple(tracks),
         scale(*_ends(along), 5), scale(*_ends(up, share=_share(diversity)), 4),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from promptlab.check import Outcome, carry_all
-from promptlab.errors import Fault
+from promptlab.errors import Fault, Sentence
 from promptlab.metrics import Cost, rate, timing, tokens
 from promptlab.params import BODY, Value, show
 from promptlab.plan import Cell
@@ -40,23 +40,25 @@ def state(cell: Transcript, now: float) -> str:
 
 
 def ending(cell: Transcript) -> str:
-    """Why the cell ended as it did, where there is anything to say; an empty string for an ordinary end."""
+    """Why the cell ended as it did, where there is anything to say (a Sentence); an empty string for an ordinary
+    end."""
     reason = clean_line(cell.finish_reason or "")
     if cell.fault is not None:
         return ""  # said in a line of its own
     if cell.state == "cancelled":
-        return "cancelled: what had arrived is kept"
+        return Sentence("cancelled: what had arrived is kept")
     if cell.cut_thinking:
-        return f"cut while thinking ({reason or 'no finish reason'}): no answer came"
+        why = reason or Sentence("no finish reason")
+        return Sentence("cut while thinking ({reason}): no answer came", reason=why)
+    if cell.state == "incomplete" and reason:
+        return Sentence("not complete: the endpoint says {reason}", reason=reason)
     if cell.state == "incomplete":
-        return (
-            f"not complete: {f'the endpoint says {reason}' if reason else 'the stream ended without a finish reason'}"
-        )
+        return Sentence("not complete: the stream ended without a finish reason")
     if cell.finish_reason in CUT:
-        return f"cut at the token limit ({reason})"
+        return Sentence("cut at the token limit ({reason})", reason=reason)
     if not cell.answer and cell.state == "done":
-        return f"an empty answer ({reason})"
-    return "" if cell.finish_reason in _ORDINARY else f"finish reason: {reason}"
+        return Sentence("an empty answer ({reason})", reason=reason)
+    return "" if cell.finish_reason in _ORDINARY else Sentence("finish reason: {reason}", reason=reason)
 
 
 def facts(cell: Transcript, cost: Cost) -> list[str]:
@@ -96,24 +98,35 @@ def parameters(
     asked: Mapping[str, Value], sent: Mapping[str, Value], verdicts: Mapping[str, str], notes: Mapping[str, str], *,
     brief: bool = False,
 ) -> list[str]:  # fmt: skip
-    """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured, and
-    one on all the others, with their notes unless it is to be `brief`."""
+    """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured (a
+    Sentence), and one on all the others, with their notes unless it is to be `brief`."""
     lines: list[str] = []
     quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
     for name, value in asked.items():
         word, told = verdicts.get(name, "unknown"), f"{clean_line(name.removeprefix(BODY))} {_value(value)}"
         if name in sent and _differs(value, sent[name]) and not (brief and isinstance(sent[name], dict)):
             told += f" → {_value(sent[name])}"
-        note = f": {clean_line(notes[name])}" if notes.get(name) else ""
         if name in sent and word in quiet:
             quiet[word].append(told + (f" ({clean_line(notes[name])})" if notes.get(name) and not brief else ""))
-        else:
-            lines.append(f"{told} {'sent' if name in sent else 'left out'}, {word}{note}")
+            continue
+        fate = Sentence("{told} sent, {word}" if name in sent else "{told} left out, {word}", told=told,
+                        word=Sentence.whole(word))  # fmt: skip
+        lines.append(_noted(fate, notes.get(name, "")))
     for name in sent:
         if name not in asked:
-            note = f": {clean_line(notes[name])}" if name in notes else ""
-            lines.append(f"{clean_line(name)} {_value(sent[name])} sent, not asked{note}")
+            told = f"{clean_line(name)} {_value(sent[name])}"
+            lines.append(_noted(Sentence("{told} sent, not asked", told=told), notes.get(name, "")))
     return [*lines, *(f"{word}: {', '.join(told)}" for word, told in quiet.items() if told)]
+
+
+def _noted(fate: Sentence, note: str) -> Sentence:
+    return Sentence("{fate}: {note}", fate=fate, note=Sentence.whole(_cleaned(note))) if note else fate
+
+
+def _cleaned(text: str) -> str:
+    """A line that is fit to be shown; one that is so already keeps its parts (Sentence)."""
+    shown = clean_line(text)
+    return text if shown == text else shown
 
 
 def parameter_lines(cell: Transcript, *, brief: bool = False) -> list[str]:
@@ -123,7 +136,8 @@ def parameter_lines(cell: Transcript, *, brief: bool = False) -> list[str]:
 def unheeded(cell: Transcript) -> list[str]:
     """The parameters that are known not to be honoured, in few words: `temperature ignored`."""
     unheeded = ("ignored", "refused", "pinned")
-    return [f"{clean_line(name)} {word}" for name, word in cell.verdicts.items() if word in unheeded]
+    return [Sentence("{name} {word}", name=clean_line(name), word=Sentence.whole(word))
+            for name, word in cell.verdicts.items() if word in unheeded]  # fmt: skip
 
 
 def _value(value: Value) -> str:
@@ -176,14 +190,19 @@ def outcomes(cell: Cell, said: Transcript, *, allow_run: bool = False) -> tuple[
 
 def checks(found: Iterable[Outcome]) -> str:
     """How checks went, on one line: `checks: lines:4x7 ✗ line 3 has 6`; an empty string where there are none."""
-    told = [clean_line(f"{one.name} {_MARKS[one.passed]} {one.note}") for one in found]
-    return f"checks: {SEPARATOR.join(told)}" if told else ""
+    told = [_judged(one) for one in found]
+    return Sentence("checks: {told}", told=Sentence.joined(SEPARATOR, told)) if told else ""
+
+
+def _judged(one: Outcome) -> str:
+    judged = clean_line(f"{one.name} {_MARKS[one.passed]}")
+    return Sentence("{check} {note}", check=judged, note=Sentence.whole(_cleaned(one.note))) if one.note else judged
 
 
 def fault_lines(fault: Fault) -> list[str]:
     """One line on what happened, and one on what to do."""
-    lines = [clean_line(fault.line())]
-    return [*lines, f"→ {clean_line(fault.hint)}"] if fault.hint else lines
+    lines = [_cleaned(fault.line())]
+    return [*lines, Sentence("→ {hint}", hint=Sentence.whole(_cleaned(fault.hint)))] if fault.hint else lines
 
 
 def context_text(count: int | None) -> str:

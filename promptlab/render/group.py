@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from promptlab.analysis import Measure, Point, Reading
-from promptlab.analysis.measure import About, about
 from promptlab.params import BODY, DEFAULT, Value, show
 from promptlab.render.sanitise import clean_line
+from promptlab.render.words import ENGLISH
 
 IGNORED = "ignored"  # the word where an axis does nothing at a target
 MISSING = "–"
-_UNITS = {"seconds": "s", "nats": "nats", "tokens": "tok", "tokens/s": "tok/s", "US dollars": "$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,8 @@ def numeric(value: Value) -> float | None:
 
 
 def measure_name(name: str) -> str:
-    """The title of a measure with its unit: `distinct-2`, `time (s)`; its own name where nobody knows more."""
-    known = meaning(name)
-    if known is None:
-        return clean_line(name.replace("_", " "))
-    unit = "" if known.unit == known.title else _UNITS.get(known.unit, "")
-    return clean_line(known.title) + (f" ({unit})" if unit else "")
-
-
-def meaning(name: str) -> About | None:
-    """What a measure says, where it is a known one."""
-    try:
-        return about(name)
-    except KeyError:
-        return None
+    """The title of a measure in English, as in tables of the command line."""
+    return ENGLISH.measure(name)
 
 
 def count(number: int, noun: str) -> str:

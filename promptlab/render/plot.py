@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from promptlab.analysis import Reading
 from promptlab.render.chart import Chart, Mark, Plane, Scale, Series, charts, idle, plane
-from promptlab.render.group import axis_name, measure_name
+from promptlab.render.group import IGNORED, axis_name
 from promptlab.render.picture import COLOURS, Picture, Piece, Row, beside, row, stack
+from promptlab.render.words import ENGLISH, Words
 from promptlab.render.wrap import fit, pad, width, wrap_line
 
 LEAST = 38  # cells of one plot
@@ -26,28 +27,30 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille
 _BAR_LABEL = 16
 
 
-def plots(reading: Reading, width: int, height: int = 9, *, names: Sequence[str] | None = None) -> Picture:
+def plots(
+    reading: Reading, width: int, height: int = 9, *, names: Sequence[str] | None = None, words: Words = ENGLISH
+) -> Picture:  # fmt: skip
     """A plot for each of the measures that tell most (or of `names`), as many side by side as fit in `width` cells,
     each about `height` rows high within its axes; and the plane, where log probabilities are known. A measure in
     whose picture nothing could be seen is named, not drawn. `height` gives way by a few rows where ticks would stand
     unevenly."""
     still = {} if names else idle(reading, reading.measures)
     chosen = names or _telling([name for name in reading.measures if name not in still])
-    drawn = charts(reading, chosen) if chosen else ()
+    drawn = charts(reading, chosen, words) if chosen else ()
     most = max(1, min(len(drawn), (width + 3) // (LEAST + 3)))
     across = max(1, -(-len(drawn) // max(1, -(-len(drawn) // most))))
     cells = min(72, (width - 3 * (across - 1)) // across)
     rows = _rows([chart.scale for chart in drawn if chart.curve], height)
-    blocks = [_curve(chart, cells, rows) if chart.curve else _bars(chart, cells) for chart in drawn]
+    blocks = [_curve(chart, cells, rows, words) if chart.curve else _bars(chart, cells, words) for chart in drawn]
     pictures = [
         Picture(tuple(beside(blocks[start : start + across], cells, "   ")))
         for start in range(0, len(blocks), across)
     ]  # fmt: skip
     if drawn or still:
-        pictures.append(Picture(tuple(_legend(reading, drawn, still, width, all_asked=bool(names)))))
-    surface = None if names else plane(reading)
+        pictures.append(Picture(tuple(_legend(reading, drawn, still, width, words, all_asked=bool(names)))))
+    surface = None if names else plane(reading, words)
     if surface is not None:
-        pictures.append(Picture(tuple(_plane(surface, min(width, 78), max(height, 12), width))))
+        pictures.append(Picture(tuple(_plane(surface, min(width, 78), max(height, 12), width, words))))
     return stack(pictures)
 
 
@@ -61,7 +64,7 @@ def _telling(names: Sequence[str]) -> list[str]:
 
 
 def _legend(
-    reading: Reading, drawn: Sequence[Chart], still: Mapping[str, str], cells: int, *, all_asked: bool
+    reading: Reading, drawn: Sequence[Chart], still: Mapping[str, str], cells: int, words: Words, *, all_asked: bool
 ) -> list[Row]:  # fmt: skip
     rows: list[Row] = []
     said = []
@@ -69,25 +72,25 @@ def _legend(
         if len(drawn[0].series) > 1:  # bars name theirs
             rows += [(Piece(_marker(each.number) + " ", _style(each.number)), Piece(fit(each.title, cells - 2)))
                      for each in drawn[0].series]  # fmt: skip
-        said.append(f"along {axis_name(next(iter(reading.axes)))}, with 95% intervals")
-        if any(label == "ignored" for _, label in drawn[0].places):
-            said.append("ignored: it does nothing there, so there is no curve")
+        said.append(words("along", axis=axis_name(next(iter(reading.axes)))))
+        if any(label == IGNORED for _, label in drawn[0].places):
+            said.append(words("no_curve"))
     elif drawn:
-        said.append("▓ and ░: the 95% interval, within the bar and beyond it")
+        said.append(words("bars"))
     titles = {chart.title for chart in drawn}
-    rest = [measure_name(name) for name in reading.measures if name not in still and measure_name(name) not in titles]
+    rest = [name for name in reading.measures if name not in still and words.measure(name) not in titles]
     if rest and not all_asked:
-        said.append(f"not drawn: {', '.join(rest)}")
-    said += undrawn(still)
-    return [*rows, *(row(line, "dim") for line in wrap_line("; ".join(said), max(2, cells)))]
+        said.append(words("not_drawn", names=words.listed(rest)))
+    said += undrawn(still, words)
+    return [*rows, *(row(line, "dim") for line in wrap_line(words("semicolon").join(said), max(2, cells)))]
 
 
-def undrawn(still: Mapping[str, str]) -> list[str]:
+def undrawn(still: Mapping[str, str], words: Words = ENGLISH) -> list[str]:
     """The measures that `idle` found nothing to draw of, with why."""
     by_reason: dict[str, list[str]] = {}
     for name, why in still.items():
-        by_reason.setdefault(why, []).append(measure_name(name))
-    return [f"{why}, so not drawn: {', '.join(names)}" for why, names in by_reason.items()]
+        by_reason.setdefault(why, []).append(name)
+    return [words("idle", why=words(why), names=words.listed(names)) for why, names in by_reason.items()]
 
 
 def _marker(number: int) -> str:
@@ -148,7 +151,7 @@ class _Canvas:
         return pieces
 
 
-def _curve(chart: Chart, cells: int, height: int) -> list[Row]:
+def _curve(chart: Chart, cells: int, height: int, words: Words) -> list[Row]:
     label = max(len(text) for _, text in chart.scale.ticks)
     canvas = _Canvas(cells - label - 2, height)
     down = _downwards(chart.scale, height)
@@ -162,7 +165,7 @@ def _curve(chart: Chart, cells: int, height: int) -> list[Row]:
         for mark in series.marks:
             line = down(mark.measure.value) // 4
             canvas.sign(along(mark.at, series.number), line, _marker(series.number), _style(series.number))
-    middle = [(along(place, -1), text) for place, text in chart.places]
+    middle = [(along(place, -1), _label(text, words)) for place, text in chart.places]
     return [row(fit(chart.title, cells), "strong"), *_framed(canvas, chart.scale, down, label, middle)]
 
 
@@ -233,23 +236,28 @@ def _framed(
     return [*rows, row(" " * label + " └" + base, "dim"), row(" " * (label + 1) + named, "dim")]
 
 
+def _label(text: str, words: Words) -> str:
+    return words("ignored") if text == IGNORED else text
+
+
 def _named(places: Sequence[tuple[int, str]], columns: int) -> str:
     """Labels centred under their places, those at the ends first; one that would touch another is left out."""
     line = [" "] * columns
     order = [*places[:1], *places[-1:], *places[1:-1]]
     for column, text in order:
-        start = max(0, min(columns - len(text), column + 1 - len(text) // 2))
-        around = line[max(0, start - 1) : start + len(text) + 1]
-        if all(sign == " " for sign in around) and len(text) <= columns:
-            line[start : start + len(text)] = text
+        size = width(text)
+        start = max(0, min(columns - size, column + 1 - size // 2))
+        around = line[max(0, start - 1) : start + size + 1]
+        if all(sign == " " for sign in around) and size <= columns:
+            line[start : start + size] = [text, *[""] * (size - 1)] if size else []
     return "".join(line).rstrip()
 
 
-def _bars(chart: Chart, cells: int) -> list[Row]:
+def _bars(chart: Chart, cells: int, words: Words) -> list[Row]:
     """A bar per value, from zero; the shades say where the interval begins and ends."""
     several = len(chart.series) > 1
     marks = [mark for series in chart.series for mark in series.marks]
-    label = min(_BAR_LABEL, max(width(mark.label) for mark in marks))
+    label = min(_BAR_LABEL, max(width(_label(mark.label, words)) for mark in marks))
     left = cells - (label + 1) * bool(label) - 1
     told = chart.numbers.both
     room = left - max(width(told(mark.measure)) for mark in marks)
@@ -262,7 +270,7 @@ def _bars(chart: Chart, cells: int) -> list[Row]:
         if several and series.marks:
             rows.append((Piece(_marker(series.number) + " ", style), Piece(fit(series.title, cells - 2))))
         for mark in series.marks:
-            name = Piece(pad(mark.label, label) + " ") if label else Piece("")
+            name = Piece(pad(_label(mark.label, words), label) + " ") if label else Piece("")
             rows.append((name, Piece(_bar(mark, chart.scale, max(1, room)), style), Piece(" " + told(mark.measure))))
     return rows
 
@@ -281,7 +289,7 @@ def _bar(mark: Mark, scale: Scale, cells: int) -> str:
     return "".join(signs)
 
 
-def _plane(surface: Plane, cells: int, height: int, whole: int) -> list[Row]:
+def _plane(surface: Plane, cells: int, height: int, whole: int, words: Words) -> list[Row]:
     label = max(len(text) for _, text in surface.up.ticks)
     height = _rows([surface.up], height)
     canvas = _Canvas(cells - label - 2, height)
@@ -312,7 +320,7 @@ def _plane(surface: Plane, cells: int, height: int, whole: int) -> list[Row]:
     places = [(along(value), text) for value, text in surface.along.ticks]
     rows = [row(fit(surface.title, cells), "strong"), *_framed(canvas, surface.up, down, label, places)]
     rows.append(row(" " * (label + 2) + fit(surface.along_title, cells - label - 2), "dim"))
-    return [*rows, *(row(line, "dim") for line in wrap_line(reading_aid(surface), max(2, whole)))]
+    return [*rows, *(row(line, "dim") for line in wrap_line(reading_aid(surface, words), max(2, whole)))]
 
 
 def _tell(canvas: _Canvas, column: int, line: int, label: str) -> None:
@@ -326,11 +334,6 @@ def _tell(canvas: _Canvas, column: int, line: int, label: str) -> None:
             return
 
 
-def reading_aid(surface: Plane) -> str:
+def reading_aid(surface: Plane, words: Words = ENGLISH) -> str:
     """What the plane tells, in a sentence."""
-    if any(track.natural is not None for track in surface.tracks):
-        return (
-            "┊: as surprising as the model's own entropy (gap 0). Left of it texts are blander than the model itself, "
-            "near it natural; far right of it they break, and what is diverse there is broken."
-        )
-    return "The gap between surprisal and entropy does not cross zero within these values, so there is no line for it."
+    return words("natural" if any(track.natural is not None for track in surface.tracks) else "no_natural")

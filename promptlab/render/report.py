@@ -27,7 +27,6 @@ from promptlab.render.group import (
     axis_name,
     count,
     groups,
-    meaning,
     measure_name,
     numbers,
     of,
@@ -38,6 +37,7 @@ from promptlab.render.group import (
 from promptlab.render.picture import COLOURS, HEATS
 from promptlab.render.plot import reading_aid, undrawn
 from promptlab.render.sanitise import clean, clean_line
+from promptlab.render.words import meaning
 
 _TITLE = 80  # characters
 _SHOWS = (("one", "one each, nearest to the others"), ("differs", "those that differ from it"),

@@ -15,7 +15,6 @@ from promptlab.render.group import (
     Numbers,
     axis_name,
     groups,
-    measure_name,
     numbers,
     of,
     shades,
@@ -23,6 +22,7 @@ from promptlab.render.group import (
 )
 from promptlab.render.picture import BLANK, HEATS, Picture, Piece, Row, clipped, row
 from promptlab.render.sanitise import clean_line
+from promptlab.render.words import ENGLISH, Words
 from promptlab.render.wrap import fit, pad, wrap_line
 
 _BETWEEN = 2  # cells between columns
@@ -47,18 +47,18 @@ class _Column:
         return max(body, *map(wrap.width, self.heading))
 
 
-def measures(reading: Reading, width: int, *, color: bool) -> Picture:
+def measures(reading: Reading, width: int, *, color: bool, words: Words = ENGLISH) -> Picture:
     """The table, at most `width` cells wide. `color`: shade each column from its least to its greatest value."""
     if not reading.points:
         return Picture()
-    labels = _labels(reading)
+    labels = _labels(reading, words)
     left = sum(cells for _, cells in labels) + _BETWEEN * (len(labels) - 1)
-    columns = [_column(reading, name, color) for name in reading.measures]
+    columns = [_column(reading, name, color, words) for name in reading.measures]
     stacked = _total(left, columns, False) > width
     shown = columns
     while shown and _total(left, shown, stacked) > width:
         shown = shown[:-1]
-    rows: list[Row] = [*_headings(labels, shown, stacked)]
+    rows: list[Row] = [*_headings(labels, shown, stacked, words)]
     number = 0
     together = groups(reading)
     several = len({group.target for group in together}) > 1
@@ -68,32 +68,39 @@ def measures(reading: Reading, width: int, *, color: bool) -> Picture:
             rows += [BLANK] * bool(target) + [row(fit(clean_line(group.target), width), "title")]
         target = group.target
         for point in group.points:
-            rows += _rows(reading, point, number, labels, shown, stacked)
+            rows += _rows(reading, point, number, labels, shown, stacked, words)
             number += 1
-    rows += [row(line, "dim") for line in _legend(columns, shown, width)]
+    rows += [row(line, "dim") for line in _legend(columns, shown, width, words)]
     return Picture(tuple(clipped(line, width) for line in rows))
 
 
-def _labels(reading: Reading) -> list[tuple[str, int]]:
+def _labels(reading: Reading, words: Words) -> list[tuple[str, int]]:
     """What stands left of the numbers, with its width: the axes, and how many answered."""
     labels = []
     for name in reading.axes:
-        longest = max((wrap.width(value_at(point, name)) for point in reading.points), default=0)
+        longest = max((wrap.width(_at(point, name, words)) for point in reading.points), default=0)
         labels.append((name, min(_LABEL, max(longest, wrap.width(axis_name(name))))))
-    return [*labels, ("answers", max(7, *(len(_answered(point)) for point in reading.points)))]
+    heading = wrap.width(words("answers"))
+    return [*labels, ("answers", max(heading, *(wrap.width(_answered(point, words)) for point in reading.points)))]
 
 
-def _answered(point: Point) -> str:
-    return f"{point.answered} of {len(point.cells)}" if point.answered != len(point.cells) else str(point.answered)
+def _at(point: Point, axis: str, words: Words) -> str:
+    said = value_at(point, axis)
+    return words("ignored") if said == IGNORED else said
 
 
-def _column(reading: Reading, name: str, color: bool) -> _Column:
+def _answered(point: Point, words: Words) -> str:
+    count, all = point.answered, len(point.cells)
+    return words("answered", count=count, all=all) if count != all else str(count)
+
+
+def _column(reading: Reading, name: str, color: bool, words: Words) -> _Column:
     points = [point for group in groups(reading) for point in group.points]
     found = of(points, name)
     how = numbers(found)
     heat = shades({at: each.value for at, each in enumerate(found) if each}, HEATS) if color else {}
     return _Column(
-        name, tuple(_heading(measure_name(name))), how, heat,
+        name, tuple(_heading(words.measure(name))), how, heat,
         max(wrap.width(how.value(each)) for each in found), max(wrap.width(how.interval(each)) for each in found),
         tuple(found),
     )  # fmt: skip
@@ -110,12 +117,13 @@ def _total(left: int, columns: list[_Column], stacked: bool) -> int:
     return left + sum(_BETWEEN + column.cells(stacked) for column in columns)
 
 
-def _headings(labels: list[tuple[str, int]], columns: list[_Column], stacked: bool) -> list[Row]:
+def _headings(labels: list[tuple[str, int]], columns: list[_Column], stacked: bool, words: Words) -> list[Row]:
     height = max((len(column.heading) for column in columns), default=1)
     rows = []
     for line in range(height):
         last = line == height - 1
-        pieces = [pad(axis_name(name) if last else "", cells) for name, cells in labels]
+        named = [axis_name(name) for name, _ in labels[:-1]] + [words("answers")]
+        pieces = [pad(name if last else "", cells) for name, (_, cells) in zip(named, labels, strict=True)]
         for column in columns:
             at = line - height + len(column.heading)
             pieces.append(pad(column.heading[at] if at >= 0 else "", column.cells(stacked)))
@@ -124,13 +132,15 @@ def _headings(labels: list[tuple[str, int]], columns: list[_Column], stacked: bo
 
 
 def _rows(
-    reading: Reading, point: Point, number: int, labels: list[tuple[str, int]], columns: list[_Column], stacked: bool
-) -> list[Row]:
+    reading: Reading, point: Point, number: int, labels: list[tuple[str, int]], columns: list[_Column], stacked: bool,
+    words: Words,
+) -> list[Row]:  # fmt: skip
     """One point as one row, or as two where the intervals stand under the values."""
     pieces: list[Piece] = []
     for name, cells in labels:
-        told = _answered(point) if name == "answers" and name not in reading.axes else value_at(point, name)
-        style = "dim" if told == IGNORED else "fault" if name == "answers" and point.failed else ""
+        counts = name == "answers" and name not in reading.axes
+        told = _answered(point, words) if counts else _at(point, name, words)
+        style = "dim" if not counts and name in point.void else "fault" if name == "answers" and point.failed else ""
         pieces += [Piece(pad(told, cells), style), Piece(" " * _BETWEEN)]
     under: list[Piece] = [Piece(" " * sum(wrap.width(text) for text, _ in pieces))]
     for column in columns:
@@ -152,15 +162,15 @@ def _beside(column: _Column, measure: Measure | None, stacked: bool) -> list[Pie
     return [Piece(pad(f" {interval}" if interval else "", room), "dim"), Piece(" " * _BETWEEN)]
 
 
-def _legend(columns: list[_Column], shown: list[_Column], width: int) -> list[str]:
+def _legend(columns: list[_Column], shown: list[_Column], width: int, words: Words) -> list[str]:
     """What the signs mean, as far as there are any, and what had no room."""
     said = []
     if any(column.intervals for column in shown):
-        said.append("in brackets: 95% interval")
+        said.append(words("brackets"))
     if any(measure.estimated for column in shown for measure in column.measures if measure):
-        said.append("≈: counted by an estimate of ours, where the endpoint gave no count")
+        said.append(words("estimated"))
     if any(column.heat for column in shown):
-        said.append("shades: from the least to the greatest of a column, not from bad to good")
+        said.append(words("shades"))
     if dropped := columns[len(shown) :]:
-        said.append(f"no room for {', '.join(measure_name(column.name) for column in dropped)}: widen the terminal")
+        said.append(words("no_room", names=words.listed([column.name for column in dropped])))
     return [line for text in said for line in wrap_line(text, max(2, width))]

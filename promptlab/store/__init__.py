@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.ballot import Ballot, Grade
 from promptlab.check import Check
-from promptlab.errors import StoreError
+from promptlab.errors import Sentence, StoreError
 from promptlab.events import Stamped, Started, unpack
 from promptlab.knowledge import Finding
 from promptlab.metrics import tokens
 from promptlab.plan import Cell, Plan, Run
 from promptlab.request import Message, Request, Sealed, Wire
 from promptlab.store import found, search, vote
-from promptlab.store.database import MIGRATIONS, connect, packed_events, to_json, to_text, told, writing
+from promptlab.store.database import MIGRATIONS, connect, joined, packed_events, to_json, to_text, told, writing
 from promptlab.store.recorder import FLUSH, Recorder, ended_badly
 from promptlab.store.search import Hit
 from promptlab.store.sweep import dump, load
@@ -101,7 +101,7 @@ class Store:
         until it has ended well. Raises StoreError where there is no such run, or it runs at this moment."""
         row = self._db.execute("SELECT state, pid FROM runs WHERE id = ?", (run,)).fetchone()
         if row is None:
-            raise StoreError(f"there is no run {run}", "promptlab runs lists what there is")
+            raise StoreError(Sentence("there is no run {run}", run=run), "promptlab runs lists what there is")
         if row[1] != os.getpid() and _alive(*row) == "running":
             raise StoreError(f"run {run} is being carried out by process {row[1]}",
                              "wait for it; if that process is no promptlab, start again once it is gone")  # fmt: skip
@@ -207,13 +207,21 @@ class Store:
 
     def events(self, run: int) -> Iterator[Stamped]:
         """All events of a run, in the order of their times. They are all held: for many cells see `samples`."""
+        told = (unpack(number, packed) for number, batch in self._batches(run) for packed in batch)
+        return iter(sorted(told, key=lambda stamped: stamped.at))
+
+    def joined(self, run: int) -> Iterator[Stamped]:
+        """What a transcript needs of the events of a run, those of one cell after the other: pieces of a text that came
+        one behind the other are joined. One batch is held."""
+        return (unpack(number, packed) for number, batch in self._batches(run) for packed in joined(batch))
+
+    def _batches(self, run: int) -> Iterator[tuple[int, list[list[Any]]]]:
         rows = self._db.execute(
             "SELECT number, content FROM events JOIN cells ON cells.id = events.cell"
             " WHERE run = ? ORDER BY number, batch",
             (run,),
         )
-        told = [unpack(number, packed) for number, content in rows for packed in packed_events(content)]
-        return iter(sorted(told, key=lambda stamped: stamped.at))
+        return ((number, packed_events(content)) for number, content in rows)
 
     def samples(self, run: int) -> Iterator[tuple[Cell, Transcript]]:
         """Each cell of a run with what it said, in the order of the plan; one at a time is held."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from promptlab.errors import StoreError
+from promptlab.errors import Sentence, StoreError
 
 # One step a version, applied in order; a step that has shipped is never edited.
 MIGRATIONS = (
@@ -170,7 +170,7 @@ def connect(path: Path) -> sqlite3.Connection:
         _migrate(db, path)
         return db
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"the history in {path} can't be opened: {error}",
+        raise StoreError(Sentence("the history in {path} can't be opened: {error}", path=path, error=error),
                          "set PROMPTLAB_HOME to a folder of yours, or use --no-save") from None  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if version == len(MIGRATIONS):
         return
     if version > len(MIGRATIONS):
-        raise StoreError(f"the history in {path} is of a newer promptlab", "upgrade promptlab-tui")
+        raise StoreError(Sentence("the history in {path} is of a newer promptlab", path=path), "upgrade promptlab-tui")
     with writing(db):  # the lock first: another process may be migrating at this moment
         for number, step in enumerate(MIGRATIONS[_version(db) :], start=_version(db) + 1):
             for statement in filter(str.strip, step.split(";")):
@@ -223,7 +223,8 @@ def told(path: Path, hint: str = "free some space") -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"the history in {path} can't be written: {error}", hint) from None
+        raise StoreError(Sentence("the history in {path} can't be written: {error}", path=path, error=error),
+                         hint) from None  # fmt: skip
 
 
 # -- what stands in a column ---------------------------------------------------------------------------------------
@@ -254,6 +255,26 @@ def opened(content: str | bytes) -> str:
 def packed_events(content: str | bytes) -> list[list[Any]]:
     found: list[list[Any]] = json.loads(opened(content))
     return found
+
+
+def joined(batch: list[list[Any]]) -> Iterator[list[Any]]:
+    """A batch of events in which pieces of thinking, or of an answer, that follow each other are two at most behind
+    blank ones: the first one, with the time at which the text began, and all others as one, with that of the last."""
+    first: list[Any] | None = None
+    others: list[str] = []
+    at = 0.0
+    for packed in batch:
+        if first is not None and packed[1] == first[1] and packed[3:] == first[3:]:
+            others.append(packed[2])
+            at = packed[0]
+            continue
+        if first is not None and others:
+            yield [at, first[1], "".join(others), *first[3:]]
+            others = []
+        first = packed if packed[1] in ("Answer", "Thinking") and packed[2].strip() else None
+        yield packed
+    if first is not None and others:
+        yield [at, first[1], "".join(others), *first[3:]]
 
 
 def _encodable(text: str) -> bool:

@@ -23,7 +23,7 @@ class Ahead(Static):
         super().__init__(id=id, markup=False)
         self._lab, self._say = lab, say
         self._asked: tuple[str, str] | None = None
-        self._glance = Glance(self, say, PAUSE, self._sight, lambda error: self._tell(told(error), error=True))
+        self._glance = Glance(self, say, PAUSE, self._sight, lambda error: self._tell(told(error, say), error=True))
         self.told = ""
 
     def expect(self, words: str, prompt: str) -> None:
@@ -46,7 +46,7 @@ class Ahead(Static):
             try:
                 text, error = line(self._lab.advise(words, prompt), self._say), False
             except LabError as fault:
-                text, error = told(fault), True
+                text, error = told(fault, self._say), True
             return lambda: self._found(asked, text, error=error)
 
         return look

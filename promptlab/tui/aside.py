@@ -19,9 +19,10 @@ T = TypeVar("T")
 Sight = Callable[[], Callable[[], Callable[[], object]] | None]
 
 
-def told(error: LabError) -> str:
-    """A fault in one line: what is wrong, and what to do."""
-    return f"✗ {error.message}" + (f" → {error.hint}" if error.hint else "")
+def told(error: LabError, say: Say | None = None) -> str:
+    """A fault in one line: what is wrong, and what to do; in English where nobody says."""
+    say = say or Say()
+    return f"✗ {say.ours(error.message)}" + (f" → {say.ours(error.hint)}" if error.hint else "")
 
 
 def is_here(node: Widget) -> bool:

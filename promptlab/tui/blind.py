@@ -19,6 +19,7 @@ from promptlab.errors import LabError
 from promptlab.giveaway import Flag, flags_of
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit
+from promptlab.tui.aside import told
 from promptlab.tui.booth import Booth, Over
 from promptlab.tui.contest import Said, SoFar, again
 from promptlab.tui.foot import Foot
@@ -260,7 +261,7 @@ class BlindScreen(Reading):
         try:
             do()
         except LabError as error:
-            self.tell(f"✗ {error.message}" + (f" → {error.hint}" if error.hint else ""))
+            self.tell(told(error, self._say))
             return False
         return True
 

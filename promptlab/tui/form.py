@@ -185,7 +185,8 @@ class Form(ModalScreen[bool]):
             try:
                 parse_axis(field.of, field.value.strip())
             except UsageError as error:
-                self._wrong[field.of] = error.message.removeprefix(f"{field.of}: ")
+                said = self._say.ours(error.message)
+                self._wrong[field.of] = said.removeprefix(f"{field.of}: ").removeprefix(f"{field.of}：")
 
     def action_undo(self) -> None:
         """The words as they were before the form."""
@@ -243,7 +244,7 @@ class Form(ModalScreen[bool]):
             self.query_one("#for", Static).update(Content(f"{say('form_targets', targets=targets)}  ·  {count}"))
         notice.set_class(problem is not None, "-error")
         notice.display = problem is not None
-        notice.update(Content(clean_line(told(problem)) if problem is not None else ""))
+        notice.update(Content(clean_line(told(problem, self._say)) if problem is not None else ""))
 
     def _show_blanks(self, found: Outlook) -> None:
         """Fields for the variables, once it is known which there are."""

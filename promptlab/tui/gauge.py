@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.plan import Cell, Plan
-from promptlab.render.group import meaning, measure_name, numbers, of
+from promptlab.render.group import numbers, of
 from promptlab.render.record import Costing
+from promptlab.render.words import ENGLISH, Words, meaning
 from promptlab.render.wrap import fit, pad, width
 from promptlab.transcript import Transcript
 from promptlab.tui.marked import Row, Span
@@ -103,12 +104,12 @@ def chosen(reading: Reading) -> list[str]:
     return found
 
 
-def gauges(reading: Reading, room: int) -> list[Gauge]:
+def gauges(reading: Reading, room: int, words: Words = ENGLISH) -> list[Gauge]:
     """As many columns as fit in `room` cells, intervals written where all of the first four have room for theirs."""
     names = chosen(reading)
-    written = [_gauge(reading, name, told=True) for name in names]
+    written = [_gauge(reading, name, words, told=True) for name in names]
     if sum(one.cells + _GAP for one in written[:4]) > room:
-        written = [_gauge(reading, name, told=False) for name in names]
+        written = [_gauge(reading, name, words, told=False) for name in names]
     found: list[Gauge] = []
     for one in written:
         if sum(each.cells + _GAP for each in found) + one.cells + _GAP > room:
@@ -117,7 +118,7 @@ def gauges(reading: Reading, room: int) -> list[Gauge]:
     return found
 
 
-def _gauge(reading: Reading, name: str, *, told: bool) -> Gauge:
+def _gauge(reading: Reading, name: str, words: Words = ENGLISH, *, told: bool) -> Gauge:
     measures = [one for one in of(reading.points, name) if one is not None]
     how = numbers(measures)
     ends = [end for one in measures for end in (one.value, one.low, one.high) if end is not None and math.isfinite(end)]
@@ -125,7 +126,7 @@ def _gauge(reading: Reading, name: str, *, told: bool) -> Gauge:
     if _is_share(name):
         low, high = 0.0, 1.0
     text = max((width(how.both(one) if told else how.value(one)) for one in measures), default=1)
-    title = measure_name(name)
+    title = words.measure(name)
     cells = max(BAR + 1 + text, min(_HEADING, width(title)))
     return Gauge(name, title, how, low, high if high > low else low + 1, cells, told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from promptlab.events import Stamped
     from promptlab.params import Value
     from promptlab.plan import Cell, Plan, Run
+    from promptlab.profile.finding import Finding
     from promptlab.render.record import Costing
     from promptlab.request import Verdict
     from promptlab.transcript import Transcript
@@ -71,10 +72,10 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A run of the history, with an end for every cell."""
+    """A run of the history, with an end for every cell; its events can be read more than once."""
 
     run: Run
-    events: Sequence[Stamped]
+    events: Iterable[Stamped]
     costing: Costing
     windows: Mapping[str, int] = field(default_factory=dict)
 
@@ -96,6 +97,7 @@ class Advice:
     cells: Sequence[Foreseen]
     price: Estimate | None = None
     lint: str | None = None
+    findings: Sequence[Finding] = ()  # what `lint` tells, for other words
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,13 @@ from promptlab.tui.marked import Row, Span
 from promptlab.tui.pane import Pane
 from promptlab.tui.rung import Rung, Side, Spot, climb, sample, sides, spots
 from promptlab.tui.text import Say
+from promptlab.tui.text.axis import axis
+from promptlab.tui.text.chart import words
+from promptlab.tui.text.remark import notes, remark
 
 if TYPE_CHECKING:
     from promptlab.analysis import Point, Reading
+    from promptlab.render.words import Words
 
 PLOTS_FROM = 150  # cells from which plots stand at the side
 PLOTS = 63  # their width
@@ -51,7 +55,8 @@ class Ladder:
     def __init__(
         self, plan: Plan, costing: Costing, panes: Sequence[Pane], say: Say, clock: Callable[[int], float],
     ) -> None:  # fmt: skip
-        self.sides = sides(plan)
+        self._words = words(say)
+        self.sides = sides(plan, self._words)
         self.spots = spots(self.sides)
         self.measured = gauge.Measured(plan, costing)
         self.best: int | None = None
@@ -92,8 +97,8 @@ class Ladder:
     @property
     def axes(self) -> list[str]:
         """What each axis really is at each target, and what else there is to tell of the plan."""
-        told = [f"{one.target}: {one.text}" for one in self._plan.prospects if one.word != "real" or one.text]
-        return [*told, *self._plan.notes]
+        told = [axis(one, self._say) for one in self._plan.prospects if one.word != "real" or one.text]
+        return [*told, *map(self._say.ours, self._plan.notes)]
 
     def forget(self, cell: int) -> None:
         """What was made of a cell, whose pane has been filled anew."""
@@ -104,7 +109,7 @@ class Ladder:
     def draw(self, reading: Reading, version: int) -> dict[tuple[int, int, int], list[Row]]:
         """The plots of a reading for the room that there is now; it may be called in a thread."""
         cells, height = self._room
-        return {(version, cells, height): _plots(reading, cells, height)} if cells else {}
+        return {(version, cells, height): _plots(reading, cells, height, self._words)} if cells else {}
 
     def take(self, reading: Reading, drawn: dict[tuple[int, int, int], list[Row]]) -> None:
         """A new reading, with its plots."""
@@ -117,14 +122,14 @@ class Ladder:
         if reading is None:
             return []
         if key not in self._drawn:
-            self._drawn = {key: _plots(reading, cells, height)}
+            self._drawn = {key: _plots(reading, cells, height, self._words)}
         return self._drawn[key]
 
     def _gauges(self, room: int) -> list[gauge.Gauge]:
         reading = self.measured.reading
         key = (self.measured.version, room)
         if reading is not None and key not in self._columns:
-            self._columns[key] = gauge.gauges(reading, room)
+            self._columns[key] = gauge.gauges(reading, room, self._words)
         return self._columns.get(key, [])
 
     # -- what is painted -------------------------------------------------------------------------------------------
@@ -170,7 +175,8 @@ class Ladder:
         reading, all = measured.reading, len(self._plan.cells)
         lines = [(text, "note") for text in self.axes]
         if reading is not None:
-            lines = [*((one.text, "answer") for one in reading.remarks), *lines, *((t, "facts") for t in reading.notes)]
+            lines = [*((remark(one, self._say), "answer") for one in reading.remarks), *lines,
+                     *((text, "facts") for text in notes(reading, self._say))]  # fmt: skip
         for text, style in lines:
             for number, part in enumerate(wrap_line(clean_line(text), max(4, cells - 2))):
                 rows.append((Span(pad(("• " if number == 0 else "  ") + part, cells), style),))
@@ -282,7 +288,7 @@ class Ladder:
         return rows
 
 
-def _plots(reading: Reading, cells: int, height: int) -> list[Row]:
+def _plots(reading: Reading, cells: int, height: int, words: Words) -> list[Row]:
     from promptlab.render.plot import plots
 
-    return gauge.drawn(plots(reading, cells, 7), cells, height)
+    return gauge.drawn(plots(reading, cells, 7, words=words), cells, height)

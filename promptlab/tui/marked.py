@@ -55,12 +55,8 @@ class Marked:
     """A text of Markdown in rows of `cells`. It is sanitised already. `plain` shows it as it was written."""
 
     def __init__(self, cells: int, *, plain: bool = False) -> None:
-        self._begin(cells, plain)
-
-    def _begin(self, cells: int, plain: bool) -> None:
         self._cells, self._plain = cells, plain
-        self._written: list[str] = []  # lines that have ended
-        self._rows: list[Row] = []  # of these, but for a table that may go on
+        self._rows: list[Row] = []  # of lines that have ended, but for a table that may go on
         self._table = Table(cells)
         self._fence: Fence | None = None
         self._colours: Colours | None = None
@@ -76,19 +72,6 @@ class Marked:
         for piece in others:
             self._end_line()
             self._extend(piece)
-
-    def resize(self, cells: int, *, plain: bool | None = None) -> None:
-        """Make all rows anew, at another width or as written."""
-        plain = self._plain if plain is None else plain
-        if (cells, plain) == (self._cells, self._plain):
-            return
-        text = "\n".join([*self._written, "".join(self._open)])
-        self._begin(cells, plain)
-        self.append(text)
-
-    @property
-    def plain(self) -> bool:
-        return self._plain
 
     def __len__(self) -> int:
         """How many rows there are, without blank ones at the end."""
@@ -127,7 +110,6 @@ class Marked:
 
     def _end_line(self) -> None:
         line = "".join(self._open)
-        self._written.append(line)
         if self._long is not None:
             self._rows += softly([Span(line, self._usual)], self._long.lines)
         elif self._in_table(line) and len(self._table) < MOST_ROWS:

@@ -71,15 +71,19 @@ def open_measures(screen: LabScreen) -> None:
         return
     axes, all = ladder.axes, len(ladder.measured.plan.cells)
     title = say("measured_of", count=ladder.measured.count, all=all)
-    cells = max(20, min(_PAGE, int(screen.app.size.width * 0.96)) - 5)
+    cells = max(20, min(_PAGE, int(screen.app.size.width * 0.96)) - 6)
 
     def drawn() -> list[tuple[str, str]]:
         from promptlab.render.plot import plots
         from promptlab.render.table import measures
+        from promptlab.tui.text.chart import words
+        from promptlab.tui.text.remark import notes, remark
 
-        spans = [(f"{one}\n\n", "same") for one in (measures(reading, cells, color=False), plots(reading, cells))]
-        spans += [(f"• {clean_line(remark.text)}\n", "same") for remark in reading.remarks]
-        return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *reading.notes)]
+        told = words(say)
+        pictures = (measures(reading, cells, color=False, words=told), plots(reading, cells, words=told))
+        spans = [(f"{one}\n\n", "same") for one in pictures]
+        spans += [(f"• {clean_line(remark(one, say))}\n", "same") for one in reading.remarks]
+        return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *notes(reading, say))]
 
     def show(spans: list[tuple[str, str]]) -> None:
         if screen.app.screen is screen:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from promptlab.errors import LabError
+from promptlab.errors import LabError, Sentence
 from promptlab.params import PARAMETERS, Parameter, show
 from promptlab.render.sanitise import clean_line
 from promptlab.tui.advice import fate, short
@@ -83,8 +83,12 @@ def line(outlook: Outlook, name: str, say: Say) -> str:
     told = fates(outlook, name, say)
     if len(told) == 1:
         return told[0][1]
-    return "; ".join(f"{FINE} {', '.join(targets)}" if text.startswith(FINE) else f"{text}: {', '.join(targets)}"
-                     for targets, text in told)  # fmt: skip
+    parts = []
+    for targets, text in told:
+        names = say("comma").join(targets)
+        fine = text.startswith(FINE)
+        parts.append(f"{FINE} {names}" if fine else Sentence("{fate}: {targets}", fate=text, targets=names))
+    return say.ours(Sentence.joined("; ", parts))
 
 
 def explained(outlook: Outlook | None, name: str, say: Say) -> str:
@@ -95,8 +99,9 @@ def explained(outlook: Outlook | None, name: str, say: Say) -> str:
         said.append(say("form_several"))
     if outlook is not None:
         for targets, text in fates(outlook, name, say):
-            notes = [note for note in _notes(outlook, name, targets) if note not in text]
-            said.append(f"{', '.join(targets)}: {text}" + (f" ({'; '.join(notes)})" if notes else ""))
+            notes = Sentence.joined("; ", (note for note in _notes(outlook, name, targets) if note not in text))
+            told = say("fate_of", targets=say("comma").join(targets), fate=text)
+            said.append(told + (say.ours(Sentence(" ({note})", note=notes)) if notes else ""))
     return "\n".join(said)
 
 
@@ -120,7 +125,7 @@ def _notes(outlook: Outlook, name: str, targets: Sequence[str]) -> list[str]:
         return []
     cells = outlook.cells if is_asked else outlook.tried.get(name, ())
     verdicts = (cell.verdicts.get(name) for cell in cells if names[cell.target] in targets)
-    said = dict.fromkeys(verdict.note for verdict in verdicts if verdict is not None and verdict.note)
+    said = dict.fromkeys(Sentence.whole(verdict.note) for verdict in verdicts if verdict is not None and verdict.note)
     return [note for note in said if not note.startswith("fixed at")]  # that is the fate itself
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, Sentence, UsageError
 from promptlab.render.sanitise import clean
 from promptlab.tui.status import title
 from promptlab.tui.text import Say
@@ -57,7 +57,7 @@ def document(pane: Pane, say: Say) -> str:
     if said.answer.strip():
         parts += [f"## {say('answer_head')}", said.answer.strip("\n")]
     if said.fault is not None:
-        parts.append(f"{said.fault.line()}\n{said.fault.hint}".strip())
+        parts.append(f"{say.ours(said.fault.line())}\n{say.ours(said.fault.hint)}".strip())
     return clean("\n\n".join(parts), keep=True) + "\n"
 
 
@@ -70,12 +70,16 @@ def command(named: Sequence[str], usual: Sequence[str], environment: Mapping[str
             except ValueError as error:
                 raise UsageError(f"${name} can't be read: {error}", "a quote is missing") from None
             if shutil.which(words[0]) is None:
-                raise UsageError(f"${name} is {words[0]}, and there is no such program", f"set {name} to one that is")
+                raise UsageError(
+                    Sentence("${name} is {program}, and there is no such program", name=name, program=words[0]),
+                    Sentence("set {name} to one that is", name=name),
+                )
             return words
     for program in usual:
         if path := shutil.which(program):
             return [path]
-    raise UsageError(f"none of {', '.join(usual)} is here", f"set {named[-1]} to a program")
+    raise UsageError(Sentence("none of {programs} is here", programs=", ".join(usual)),
+                     Sentence("set {name} to a program", name=named[-1]))  # fmt: skip
 
 
 def _opened(screen: LabScreen, which: tuple[Sequence[str], Sequence[str]], text: str) -> str | None:
@@ -110,7 +114,8 @@ def carry_out(words: Sequence[str], text: str) -> str:
             raise UsageError(f"{words[0]} can't be run: {error.strerror}", "") from None
         status = _waited(process)
         if status:
-            raise UsageError(f"{words[0]} ended with status {status}", "nothing was changed")
+            raise UsageError(Sentence("{program} ended with status {status}", program=words[0], status=status),
+                             "nothing was changed")  # fmt: skip
         try:
             if path.stat().st_size > LARGEST:
                 raise UsageError(f"what {words[0]} has written is over {LARGEST:,} bytes", "nothing was changed")

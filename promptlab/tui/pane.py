@@ -18,17 +18,19 @@ from promptlab.render.sanitise import Sanitiser, clean
 from promptlab.render.wrap import WrapBuffer, pad, width
 from promptlab.transcript import Transcript
 from promptlab.tui import status
-from promptlab.tui.marked import JOINT, Marked, Row, Span, joint, wrapped
-from promptlab.tui.selection import Selection, Spot, bounds, rejoined, shaded, text_of, word
+from promptlab.tui.marked import JOINT, Row, Span, joint, wrapped
+from promptlab.tui.selection import rejoined, shaded
+from promptlab.tui.sheet import Sheet
 from promptlab.tui.text import Say
 from promptlab.tui.turns import Turns, turns
+from promptlab.tui.view import HEAD as HEAD
+from promptlab.tui.view import View
 
 Shows = Literal["shown", "line", "hidden"]
 Fold = Literal["auto"] | Shows
 Part = Literal["answer", "thinking"]
 _NEXT: dict[Shows, Shows] = {"line": "shown", "shown": "hidden", "hidden": "line"}
 BAR = "┊ "  # marks thinking where there is no colour
-HEAD = 2  # rows above the text: title and facts
 _BLANKS = 200  # blank lines at the end of a text that are looked for
 _STATUS = 0.25  # seconds between two looks at the clock
 
@@ -45,17 +47,14 @@ class Parts(NamedTuple):
     tail: int
 
 
-class Pane:
-    """Takes a cell's events; `paint` gives its rows. `version` tells whether anything but the clock can have changed.
-
-    It follows the text until it is scrolled up, and again once it is scrolled to the end."""
+class Pane(View):
+    """Takes a cell's events; `paint` gives its rows."""
 
     def __init__(self, cell: Cell, say: Say, costing: Costing, cells: int = 40, *, following: bool = True) -> None:
-        self.cell, self.said, self.follows, self.top, self.version = cell, Transcript(), following, 0, 0
-        self.width, self.height = cells, HEAD + 1
+        super().__init__(cells, following=following)
+        self.cell, self.said = cell, Transcript()
         self.fold: Fold = "auto"
         self.origin: tuple[Run, Cell] | None = None  # where it is of another run than its board
-        self.selection: Selection | None = None
         self._say, self._costing = say, costing
         self.window: int | None = None  # tokens that its model has room for, where that is known
         self._turns: tuple[int, Turns] | None = None
@@ -65,7 +64,8 @@ class Pane:
         self._painted: tuple[int, bool, float] | None = None
 
     def _clear(self) -> None:
-        self._thought, self._answer = WrapBuffer(self.width - len(BAR)), Marked(self.width, plain=self._plain)
+        self._thought = WrapBuffer(self.width - len(BAR))
+        self._answer = Sheet(self.width, self._say, plain=self._plain)
         self._thought_safe, self._answer_safe = Sanitiser(), Sanitiser()
         self._thought_new: list[str] = []
         self._answer_new: list[str] = []
@@ -119,7 +119,7 @@ class Pane:
         said = self.said
         told = []
         if said.relabelled:
-            told.append(("note", "the opening tag of the thinking never came"))
+            told.append(("note", self._say("untagged")))
         if said.fault is not None:
             told += [("fault", text) for text in facts.fault_lines(said.fault)]
         if note := facts.ending(said):
@@ -128,7 +128,7 @@ class Pane:
         told += [("note", text) for text in lines if not text.startswith(("honoured:", "unknown:"))]
         if judged := facts.checks(outcomes := facts.outcomes(self.cell, said)):
             told.append(("note" if any(one.passed is False for one in outcomes) else "facts", judged))
-        self._tail = told
+        self._tail = [(kind, self._say.ours(text)) for kind, text in told]
         self._wrap_tail()
 
     def _wrap_tail(self) -> None:
@@ -147,7 +147,7 @@ class Pane:
     def turns(self) -> Turns:
         """What was said before, in the width that it has now."""
         if self._turns is None or self._turns[0] != self.width:
-            self._turns = self.width, turns(self.cell.request.messages, self.width)
+            self._turns = self.width, turns(self.cell.request.messages, self.width, self._say)
         return self._turns[1]
 
     def _parts(self) -> Parts:
@@ -187,7 +187,7 @@ class Pane:
             return self._tail_lines[number]
         return ()
 
-    # -- where it stands -------------------------------------------------------------------------------------------
+    # -- how they are shown ----------------------------------------------------------------------------------------
 
     def place(self, cells: int, height: int) -> None:
         """Give it a size, in cells and rows, title and facts among them."""
@@ -200,58 +200,14 @@ class Pane:
             self._answer.resize(cells)
             self._wrap_tail()
         self.height = height
-        self.version += 1
-        if not self.follows and before:
-            self.top = round(self.top * self.count / before)
-
-    @property
-    def room(self) -> int:
-        return max(1, self.height - HEAD)
-
-    def _settle(self, count: int) -> None:
-        last = max(0, count - self.room)
-        self.top = last if self.follows else max(0, min(self.top, last))
-
-    def scroll(self, lines: int) -> None:
-        """Up (negative) stops following; down to the end follows again."""
-        count = self.count
-        self._settle(count)
-        last = max(0, count - self.room)
-        self.top = max(0, min(last, self.top + lines))
-        self.follows = self.top >= last and (lines > 0 or self.follows)
-        self._refold()
-        self.version += 1
-
-    @property
-    def part(self) -> float | None:
-        """How far it is scrolled, from 0 at its beginning to 1 at its end; None while it follows."""
-        last = self.count - self.room
-        return None if self.follows or last <= 0 else max(0, min(self.top, last)) / last
-
-    def to_part(self, part: float | None) -> None:
-        """Scroll as far as another one is."""
-        if part is None:
-            self.follows = True
-        else:
-            last = max(0, self.count - self.room)
-            self.top, self.follows = round(part * last), last == 0
-        self.version += 1
-
-    def to_start(self) -> None:
-        self.top, self.follows = 0, self.count <= self.room
-        self.version += 1
+        self.rescale(before)
 
     def to_turn(self) -> None:
         """To where this turn begins: a text that has ended is read from its beginning."""
-        self.top, self.follows = self.turns.last, False
-        self.version += 1
+        self.to_line(self.turns.last)
 
-    def to_end(self) -> None:
-        self.follows = True
-        self._refold()
-        self.version += 1
-
-    def _refold(self) -> None:
+    def caught_up(self) -> None:
+        """Thinking that was read while the answer began is folded once its reader has come to the end."""
         if self.follows and self.said.first_answer is not None and not self._folded:
             self._folded, self.selection = True, None
 
@@ -260,19 +216,17 @@ class Pane:
         self.show(_NEXT[self.shows])
         return self.shows
 
+    def show(self, fold: Fold) -> None:
+        self.fold, self.selection = fold, None
+        self.version += 1
+
     def mark(self) -> bool:
         """The answer as Markdown, or as it was written; whether it is Markdown now."""
         self._plain, self.selection = not self._plain, None
         before = self.count
         self._answer.resize(self.width, plain=self._plain)
-        if not self.follows and before:
-            self.top = round(self.top * self.count / before)
-        self.version += 1
-        return not self._plain
-
-    def show(self, fold: Fold) -> None:
-        self.fold, self.selection = fold, None
-        self.version += 1
+        self.rescale(before)
+        return not self._answer.plain
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -293,38 +247,9 @@ class Pane:
             self.show("shown")
         parts = self._parts()
         line = parts.before + parts.head + number + (parts.thoughts + parts.gap if part == "answer" else 0)
-        self.follows, self.top = False, max(0, line - self.room // 3)
-        self.version += 1
+        self.to_line(line - self.room // 3)
 
-    # -- what is selected ------------------------------------------------------------------------------------------
-
-    def spot(self, x: int, y: int) -> Spot:
-        """The place in its text of a cell of the pane; above and below its text, the nearest there is."""
-        line = max(0, min(self.top + max(0, min(y - HEAD, self.room - 1)), self.count - 1))
-        return Spot(line, max(0, min(x, self.width)))
-
-    def select(self, selection: Selection | None) -> None:
-        if selection != self.selection:
-            self.selection = selection
-            self.version += 1
-
-    def select_word(self, spot: Spot) -> None:
-        found = word(self._rows_of(range(self.count)), spot)
-        self.select(found if found.start != found.end else None)
-
-    def select_line(self, spot: Spot) -> None:
-        """The line as it was written, however many rows it has."""
-        first, last = bounds(self._rows_of(range(self.count)), spot.line)
-        self.select(Selection(Spot(first, 0), Spot(last, self.width)))
-
-    @property
-    def selected(self) -> str:
-        """The text that is selected; lines that were too long for the pane are whole in it."""
-        if self.selection is None:
-            return ""
-        return text_of(self.selection, self._rows_of(self.selection.lines))
-
-    def _rows_of(self, lines: range) -> list[Row]:
+    def rows_of(self, lines: range) -> list[Row]:
         """Lines, with the thinking's told where they go on; all of it is looked at for that."""
         parts = self._parts()
         head, thoughts = parts.before + parts.head, parts.thoughts
@@ -395,16 +320,19 @@ class Pane:
             version, was, at = self._painted
             if version == self.version and was == focused and (still or abs(now - at) < _STATUS):
                 return self._rows
-        self._painted = self.version, focused, now
+        self._painted, fallen = (self.version, focused, now), self._answer.fallen
         parts = self._parts()
         count = sum(parts)
-        self._settle(count)
+        self.settle(count)
         rows = [self._title(focused), self._facts(now, count)]
         chosen = self.selection
         for number in range(self.top, self.top + self.room):
             row = _filled(self._line(number, parts, now) if number < count else (), self.width)
             rows.append(row if chosen is None else shaded(row, *chosen.cells(number, self.width)))
         self._rows = rows[: self.height]
+        if self._answer.fallen != fallen:  # its rows are others than those that were counted
+            self._painted = None
+            return self.paint(now, focused=focused)
         return self._rows
 
     def _title(self, focused: bool) -> Row:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from promptlab.plan import Cell, Plan
-from promptlab.render.group import IGNORED, axis_name, value_text
+from promptlab.render.group import axis_name, value_text
 from promptlab.render.sanitise import clean, clean_line
+from promptlab.render.words import ENGLISH, Words
 from promptlab.render.wrap import fit, width, wrap_line
 from promptlab.tui import status
 from promptlab.tui.pane import BAR, Pane
@@ -44,7 +45,7 @@ class Spot(NamedTuple):
     place: int
 
 
-def sides(plan: Plan) -> list[Side]:
+def sides(plan: Plan, words: Words = ENGLISH) -> list[Side]:
     """The sides of a plan in its own order. Where nothing but the target varies, targets are the rungs of one."""
     cells = plan.cells
     names = list(dict.fromkeys(name for cell in cells for name in cell.values))
@@ -55,7 +56,7 @@ def sides(plan: Plan) -> list[Side]:
     for cell in cells:
         rest = [f"{axis_name(name)} {value_text(cell.values.get(name))}" for name in names if name not in along]
         side = (clean_line(cell.target), *rest) if along else ()
-        found.setdefault(side, {}).setdefault(_title(plan, cell, along), []).append(cell.index)
+        found.setdefault(side, {}).setdefault(_title(plan, cell, along, words), []).append(cell.index)
     axis = ", ".join(map(axis_name, along))
     return [
         Side(" · ".join(side), axis, tuple(Rung(title, tuple(rung)) for title, rung in rungs.items()))
@@ -63,11 +64,11 @@ def sides(plan: Plan) -> list[Side]:
     ]  # fmt: skip
 
 
-def _title(plan: Plan, cell: Cell, along: Sequence[str]) -> str:
+def _title(plan: Plan, cell: Cell, along: Sequence[str], words: Words) -> str:
     if not along:
         return clean_line(cell.target)
     void = plan.void.get(cell.target, ())
-    return ", ".join(IGNORED if name in void else value_text(cell.values.get(name)) for name in along)
+    return ", ".join(words("ignored") if name in void else value_text(cell.values.get(name)) for name in along)
 
 
 def spots(found: Sequence[Side]) -> dict[int, Spot]:

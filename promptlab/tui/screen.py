@@ -145,7 +145,7 @@ class LabScreen(PanesScreen):
     # -- what is told ----------------------------------------------------------------------------------------------
 
     def refuse(self, error: LabError) -> None:
-        self.tell(told(error), error=True)
+        self.tell(told(error, self.say), error=True)
 
     def aside(self, group: str, do: Callable[[], T], then: Callable[[T], object]) -> None:
         """Do what takes a moment in a thread; of a group only the last one comes back. What is wrong with it is
@@ -232,7 +232,7 @@ class LabScreen(PanesScreen):
                         case Began():
                             self._begin(one, flight)
                         case Said(text):
-                            self.tell(text)
+                            self.tell(self.say.ours(text))
                         case Ended():
                             self._end(one, flight)
                         case _:

@@ -89,7 +89,7 @@ def thought_tokens(said: Transcript, live: Live) -> str:
 def line(said: Transcript, live: Live, now: float, cost: Cost, say: Say) -> list[Field]:
     """The facts of a cell at `now`, seconds since the run began."""
     fields = [Field(0, state(said, now, say))]
-    fields += [Field(1, clean_line(note)) for note in facts.unheeded(said)]
+    fields += [Field(1, say.ours(note)) for note in facts.unheeded(said)]
     return fields + (_ended(said, cost, say) if said.ending else _running(said, live, say))
 
 
@@ -103,9 +103,9 @@ def state(said: Transcript, now: float, say: Say) -> str:
         case "answering":
             return say("answering", time=clock(None if said.first_answer is None else now - said.first_answer))
         case "retrying":
-            return say("retrying", why=clean_line(said.retried[-1].line()))
+            return say("retrying", why=clean_line(say.ours(said.retried[-1].line())))
         case "failed":
-            return say("failed", why=clean_line(said.fault.line() if said.fault else ""))
+            return say("failed", why=clean_line(say.ours(said.fault.line()) if said.fault else ""))
         case "done" | "incomplete" if said.cut_thinking:
             return say("cut_thinking")
         case "done" if said.finish_reason in facts.CUT:

@@ -154,7 +154,7 @@ class Models(ModalScreen[list[str] | None]):
                 try:
                     groups = stock.groups()
                 except LabError as error:
-                    problem = error.message
+                    problem = self._say.ours(error.message)
             return _Found(stock.choices(fresh=fresh), stock.favourites(), groups, problem)
 
         if fresh:
@@ -170,7 +170,7 @@ class Models(ModalScreen[list[str] | None]):
         self.fill()
 
     def _aside(self, do: Callable[[], T], then: Callable[[T], object]) -> None:
-        aside(self, self._say, do, then, lambda error: self.tell(told(error), error=True))
+        aside(self, self._say, do, then, lambda error: self.tell(told(error, self._say), error=True))
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 

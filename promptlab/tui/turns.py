@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from promptlab.render.sanitise import clean
 from promptlab.request import Message
-from promptlab.tui.marked import Marked, Row, Span, wrapped
+from promptlab.tui.marked import Row, Span, wrapped
+from promptlab.tui.sheet import Sheet
+from promptlab.tui.text import Say
 
 _ASKED = "› "
 
@@ -18,7 +20,7 @@ class Turns(NamedTuple):
     last: int
 
 
-def turns(messages: tuple[Message, ...], cells: int) -> Turns:
+def turns(messages: tuple[Message, ...], cells: int, say: Say) -> Turns:
     """Questions and answers up to this turn's question; none for a first turn, whose question stands in the bar."""
     rows: list[Row] = []
     last = 0
@@ -27,7 +29,7 @@ def turns(messages: tuple[Message, ...], cells: int) -> Turns:
     for message in messages:
         text = clean(message.text, keep=True)
         if message.role == "assistant":
-            answer = Marked(cells)
+            answer = Sheet(cells, say)
             answer.append(text)
             rows += [answer[number] for number in range(len(answer))]
         elif message.role == "user":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,28 @@ from promptlab.tui.lab import Past
 from promptlab.tui.past import file_name
 
 if TYPE_CHECKING:
+    from promptlab.events import Stamped
+    from promptlab.plan import Run
     from promptlab.store import Store, Summary
 
 _LISTED = 1000  # runs
 _FOUND = 500  # texts
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the cells of a run said, one cell after the other, each with an end. It is read as it is asked for, and only
+    that much of it is held: a sweep may have millions of events."""
+
+    database: Path
+    run: Run
+
+    def __iter__(self) -> Iterator[Stamped]:
+        from promptlab.cli.history import ended
+        from promptlab.store import Store
+
+        with closing(Store(self.database)) as store:  # of the thread that asks
+            yield from ended(self.run, store.joined(self.run.id or 0))
 
 
 class Chronicle:
@@ -46,17 +66,17 @@ class Chronicle:
             return found
 
     def open(self, run: int) -> Past:
-        from promptlab.cli.history import ended, endpoints_then
+        from promptlab.cli.history import endpoints_then
         from promptlab.cli.ready import costing, windows
 
         with self._store() as store:
             found = store.run(run)
-            if len(found.plan.cells) > MOST:
-                raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
-                                 f"promptlab show {run} shows what they tell")  # fmt: skip
-            endpoints = endpoints_then(found)
-            return Past(found, ended(found, list(store.events(run))), costing(endpoints),
-                        windows(found.plan, endpoints))  # fmt: skip
+        if len(found.plan.cells) > MOST:
+            raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
+                             f"promptlab show {run} shows what they tell")  # fmt: skip
+        endpoints = endpoints_then(found)
+        events = Told(self._places.database, found)
+        return Past(found, events, costing(endpoints), windows(found.plan, endpoints))
 
     def export(self, run: int, format: str, file: str) -> Path:
         from promptlab.cli.export import export

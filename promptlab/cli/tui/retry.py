@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, Sentence, UsageError
 from promptlab.events import Sent
 from promptlab.params import Value
 from promptlab.places import Places
@@ -34,12 +34,14 @@ def _at(plan: Plan, cell: Cell, text: str, asked: Asked, places: Places, setting
 
     targets = targets_of([text], settings, plan.base_url)
     if len(targets) > 1 or any(len(values) > 1 for values in targets[0].axes.values()):
-        raise UsageError(f"'{text}' is more than one target, and a pane has one", "choose one of them")
+        raise UsageError(Sentence("'{text}' is more than one target, and a pane has one", text=text),
+                         "choose one of them")  # fmt: skip
     target = targets[0]
     given = "--base-url" if plan.base_url else "--key-env" if plan.key_name else ""
     if given and target.endpoint not in (LOCAL, CUSTOM, *(one.endpoint for one in plan.cells)):
         # Both hold for every endpoint of a plan: that one would get what is another's, its key for one.
-        raise UsageError(f"this run has {given}, which is not for {target.endpoint}",
+        raise UsageError(Sentence("this run has {given}, which is not for {endpoint}", given=given,
+                                  endpoint=target.endpoint),
                          "give its server a name in config.yaml: then its panes and others can be mixed")  # fmt: skip
     own = {name: values[0] for name, values in target.axes.items()}
     parameters = {**cell.request.parameters, **own}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptlab.cli.tui.kept import favour, favourites
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, Sentence, UsageError
 from promptlab.places import Places
 from promptlab.tui.choice import Choice
 
@@ -78,7 +78,7 @@ class Stocked:
         if not targets:
             raise UsageError("there is nothing to keep as a group", "tick some targets first")
         if name in self._aliases():
-            raise UsageError(f"'{name}' is an alias already", "another name")
+            raise UsageError(Sentence("'{name}' is an alias already", name=name), "another name")
         self._edit(lambda text: put(text, name, targets, "groups"), lambda groups: groups | {name: list(targets)})
 
     def drop_group(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.cli.tui.kept import remember
 from promptlab.cli.tui.words import Spoken, bounded, check_sendable, hear, plan_of
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, Sentence, UsageError
 from promptlab.events import Cancelled, Ending, Stamped
 from promptlab.places import Places
 from promptlab.tui.lab import Began, Ended, News, Said
@@ -20,8 +21,8 @@ from promptlab.tui.lab import Began, Ended, News, Said
 if TYPE_CHECKING:
     from promptlab.cli.planning import Asked
     from promptlab.cli.ready import Ready
-    from promptlab.cli.sweeping import Learn
     from promptlab.cli.tracking import Tracking
+    from promptlab.cli.tui.auditing import Telling
     from promptlab.cli.watching import Watch
     from promptlab.config import Settings
     from promptlab.engine import Engine, Sink
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from promptlab.store import Recorder
 
 PATIENCE = 5.0  # seconds that a run may take to write down what it has, when the screen is left
+_TOLD = 3.0  # seconds after which it is told again what is checked: the screen forgets what it was told
 _LOOK = 0.5  # seconds between two looks at the clock of a sweep's caps
 
 
@@ -61,13 +63,21 @@ class Under:
         self._cancelled = False
         self._unwanted: list[int] = []  # cells that were stopped before there was an engine
         self._lock = threading.Lock()
+        self._auditor: Telling | None = None
         self._audited: list[str] = []
+        self._checking = ""  # what an audit is at
+        self._told = "", 0.0  # what was told of it last, and when
         self._thread = threading.Thread(target=self._carry_out, daemon=True)
         self._thread.start()
 
     def take(self, most: int) -> list[News]:
         news = self._news
-        return [news.popleft() for _ in range(min(most, len(news)))]
+        found = [news.popleft() for _ in range(min(most, len(news)))]
+        checking, (told, at), now = self._checking, self._told, time.monotonic()
+        if checking and not self._cancelled and (checking != told or now - at > _TOLD):
+            self._told = checking, now
+            found.append(Said(checking))
+        return found
 
     def now(self) -> float:
         return self._engine.now() if self._engine is not None else 0.0
@@ -75,6 +85,8 @@ class Under:
     def cancel(self, cell: int | None = None) -> None:
         with self._lock:
             self._cancelled |= cell is None
+            if self._cancelled and self._auditor is not None:
+                self._auditor.carry_out.stop()
             if self._loop is not None and self._engine is not None:
                 self._loop.call_soon_threadsafe(self._engine.cancel, cell, "cancelled by the user")
             elif cell is not None:
@@ -90,6 +102,8 @@ class Under:
         state, failure = "cancelled", None
         try:
             state = self._sent()
+        except asyncio.CancelledError:  # as it checked what there is to be sent
+            pass
         except LabError as error:
             failure = error
         except Exception as error:  # a bug, and the screen has to live on to say so
@@ -115,9 +129,17 @@ class Under:
     def _made(self, spoken: Spoken, settings: Settings) -> Plan:
         if self._plan is not None:
             return self._plan(spoken.asked, settings)
-        return plan_of(spoken, self._places, settings, self._auditor(spoken, settings))
+        auditor = self._auditor_for(spoken, settings)
+        with self._lock:
+            self._auditor = auditor
+            if auditor is not None and self._cancelled:
+                auditor.carry_out.stop()
+        try:
+            return plan_of(spoken, self._places, settings, auditor)
+        finally:
+            self._auditor, self._checking = None, ""
 
-    def _auditor(self, spoken: Spoken, settings: Settings) -> Learn | None:
+    def _auditor_for(self, spoken: Spoken, settings: Settings) -> Telling | None:
         if spoken.sweep is None or spoken.carrying is None:
             return None
         from promptlab.cli.tui.auditing import Telling
@@ -128,11 +150,15 @@ class Under:
                 raise UsageError("--audit keeps what it finds", "leave out --no-save")
             wanted = False
         return Telling.for_sweep(spoken.asked, spoken.sweep, wanted, spoken.way, spoken.limits, self._places, settings,
-                                 self._tell_audit)  # fmt: skip
+                                 self._tell_audit, self._tell_check)  # fmt: skip
 
     def _tell_audit(self, text: str) -> None:
         self._audited.append(text)
+        self._checking = ""
         self._news.append(Said(text))
+
+    def _tell_check(self, text: str) -> None:
+        self._checking = text
 
     def _check_agreed(self, ready: Ready, spoken: Spoken, settings: Settings) -> None:
         """Raise UsageError for what is dear, unless the user has been told so and has sent it again."""
@@ -168,7 +194,7 @@ class Under:
                             _noting(ended), self._news.append]  # fmt: skip
             self._news.append(Began(run, costing(ready.endpoints), windows(plan, ready.endpoints)))
             if self._audited:
-                self._news.append(Said(" · ".join(self._audited)))
+                self._news.append(Said(Sentence.joined(" · ", self._audited)))
             state = await self._carried(sending)
         finally:
             try:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from promptlab.cli.options import Asking, Carrying, Parameters, Sending, Sweeping, spread
-from promptlab.errors import UsageError
+from promptlab.cli.tui.refusal import refusal
+from promptlab.errors import Sentence, UsageError
 from promptlab.places import Places
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _hear_sweep(said: Sequence[str], prompt: str) -> Spoken:
     """A plan file among the words is the sweep that the others change; the prompt is above the file's."""
     for name, instead in _SHELL.items():
         if any(word == name or word.startswith(f"{name}=") for word in said):
-            raise UsageError(f"{name} is for the command line", instead)
+            raise UsageError(Sentence("{name} is for the command line", name=name), instead)
     found: list[Spoken] = []
 
     def read(
@@ -95,7 +96,10 @@ def _hear_sweep(said: Sequence[str], prompt: str) -> Spoken:
         from promptlab.cli.sweep import written
 
         if plan is not None and Path(plan).suffix not in (".yaml", ".yml"):
-            raise UsageError(f"'{plan}' is no plan file", "the prompt stands below; among the words only a PLAN.yaml")
+            raise UsageError(
+                Sentence("'{plan}' is no plan file", plan=plan),
+                "the prompt stands below; among the words only a PLAN.yaml",
+            )
         asked = asking.asked(prompt, parameters, sending.params)
         whole = written(replace(asked, prompt=plan), sweeping, carrying.extract)
         if prompt.strip():
@@ -114,8 +118,8 @@ def _read(command: Callable[..., int], said: Sequence[str], name: str) -> None:
     try:
         reader(args=list(said), standalone_mode=False, prog_name="words")
     except typer.TyperException as error:
-        raise UsageError(error.format_message(),
-                         f"the words are those of promptlab {name}: promptlab {name} --help") from None  # fmt: skip
+        raise UsageError(refusal(error), Sentence("the words are those of promptlab {name}: promptlab {name} --help",
+                                                  name=name)) from None  # fmt: skip
 
 
 def plan_of(spoken: Spoken, places: Places, settings: Settings, learn: Learn | None = None) -> Plan:
@@ -150,8 +154,9 @@ def _check_variables(asked: Asked, places: Places) -> None:
     profile = read(find(asked.profile, places.profiles), places.profiles)
     if missing := unset(profile, dict(map(split_option, asked.variables))):
         given = " ".join(f"--var {name}=…" for name in missing)
-        raise UsageError(f"the profile '{profile.name}' has variables without a value: {', '.join(missing)}",
-                         f"add {given}")  # fmt: skip
+        raise UsageError(Sentence("the profile '{profile}' has variables without a value: {names}",
+                                  profile=profile.name, names=", ".join(missing)),
+                         Sentence("add {given}", given=given))  # fmt: skip
 
 
 def check_sendable(way: Way) -> None:
@@ -161,6 +166,7 @@ def check_sendable(way: Way) -> None:
 
 def bounded(plan: Plan) -> Plan:
     if len(plan.cells) > MOST:
-        raise UsageError(f"this would make {len(plan.cells):,} panes, and {MOST:,} is the most",
+        raise UsageError(Sentence("this would make {panes} panes, and {most} is the most",
+                                  panes=f"{len(plan.cells):,}", most=f"{MOST:,}"),
                          "promptlab sweep measures that many")  # fmt: skip
     return plan

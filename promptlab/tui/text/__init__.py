@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 
+from promptlab.errors import Sentence
 from promptlab.tui.text import compose, history, lab, profile, sweep, watch
 
 _PARTS = (lab, compose, watch, sweep, history, profile)
@@ -13,6 +15,17 @@ TEXTS: dict[str, dict[str, str]] = {
     "en": {key: text for part in _PARTS for key, text in part.EN.items()},
     "zh": {key: text for part in _PARTS for key, text in part.ZH.items()},
 }
+
+
+@cache
+def sentences(language: str) -> Mapping[str, str]:
+    """Sentences of ours that are made elsewhere, by their English form; made as the first one is to be said."""
+    from promptlab.params import PARAMETERS
+    from promptlab.tui.text import sentence
+
+    if language != "zh":
+        return {}
+    return sentence.ZH | {one.help: compose.ZH[f"about_{name}"] for name, one in PARAMETERS.items()}
 
 
 class Say:
@@ -25,6 +38,18 @@ class Say:
     def __call__(self, key: str, **values: object) -> str:
         text = self._table[key]
         return text.format(**values) if values else text
+
+    def ours(self, text: str) -> str:
+        """A text that was made elsewhere, in this language where it is ours; what others have said stays as it is."""
+        if not (known := sentences(self.language)):
+            return text
+        if not isinstance(text, Sentence):
+            return known.get(text, text)
+        slots = {name: self.ours(slot) if isinstance(slot, Sentence) else slot for name, slot in text.slots.items()}
+        try:
+            return known.get(text.form, text.form).format(**slots)
+        except (KeyError, IndexError, ValueError):  # out of the history, as another version has kept it
+            return text
 
     def known(self, key: str, otherwise: str) -> str:
         """A text that may not be in the table: a word that comes from elsewhere."""

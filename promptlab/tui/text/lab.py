@@ -17,6 +17,7 @@ EN = {
     "cut": "cut at the token limit",
     "cut_thinking": "cut while thinking",
     "empty": "an empty answer",
+    "untagged": "the opening tag of the thinking never came",
     # facts
     "tokens": "{count} tok",
     "rate": "{rate} tok/s",
@@ -219,6 +220,7 @@ ZH = {
     "cut": "达到 token 上限，被截断",
     "cut_thinking": "思考时被截断",
     "empty": "回答为空",
+    "untagged": "没有出现思考的起始标签",
     "tokens": "{count} tok",
     "rate": "{rate} tok/s",
     "total": "{time}",

@@ -20,6 +20,8 @@ EN: dict[str, str] = {
     "request": "the request",
     "answer_head": "answer",
     "edited_copy": "that was a copy: the pane stays as it is",
+    "mark_fault": "this can't be shown as Markdown, so it stands here as it was written; that is a bug, please report "
+    "it: {what}",
     "outside_none": "this terminal can't be given to another program",
     "k_retry": "Again here",
     "h_retry": "Send this pane's request once more, in its place",
@@ -55,6 +57,7 @@ ZH: dict[str, str] = {
     "request": "请求",
     "answer_head": "回答",
     "edited_copy": "刚才编辑的是副本：窗格不变",
+    "mark_fault": "此处无法以 Markdown 显示，因此显示原文。这是程序错误，请报告：{what}",
     "outside_none": "此终端无法交给其他程序",
     "k_retry": "此处重试",
     "h_retry": "在原位再次发送此窗格的请求",

@@ -1,0 +1,254 @@
+"""What is said at a pane's end, of a fault and of an error, in the language of the screen."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+import typer
+
+from promptlab import document
+from promptlab.cli.tui.refusal import refusal
+from promptlab.errors import Fault, LabError, Sentence, UsageError, nearest
+from promptlab.events import (
+    Accepted,
+    Answer,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Relabelled,
+    Retrying,
+    Stamped,
+    Started,
+    Thinking,
+    pack,
+    unpack,
+)  # fmt: skip
+from promptlab.knowledge import SHIPPED, Rule, read
+from promptlab.metrics import Cost
+from promptlab.params import PARAMETERS, lookup
+from promptlab.plan import Cell
+from promptlab.providers import fault
+from promptlab.request import Message, Request
+from promptlab.tui.aside import told
+from promptlab.tui.pane import Pane
+from promptlab.tui.text import Say, sentences
+from promptlab.tui.text.sentence import ZH
+
+PACKAGE = Path(__file__).parents[1] / "promptlab"
+SAY, ZH_SAY = Say("en"), Say("zh")
+ENGLISH = re.compile(r"\b[a-z][a-z']+,? [a-z][a-z']+\b")  # two words in a row
+VENDOR = "Rate limit reached for requests"
+BEGUN: list[Event] = [Started({}, {}, 1), Accepted()]
+
+
+def a_pane(say: Say, *events: Event, checks: tuple[str, ...] = ()) -> Pane:
+    from promptlab.check import parse
+
+    request = Request("m", (Message("user", "hi"),), {})
+    cell = Cell(0, "lab/m", "lab", request, {}, checks=tuple(map(parse, checks)))
+    pane = Pane(cell, say, lambda cell, said: Cost(None, "local"), 400)
+    pane.place(400, 40)
+    for at, event in enumerate(events):
+        pane.take(Stamped(0, float(at), event))
+    return pane
+
+
+def tail(pane: Pane, answer: str = "") -> list[str]:
+    """The pane's own lines: all but title and answer."""
+    rows = ["".join(span.text for span in row).strip() for row in pane.paint(99.0, focused=False)]
+    return [row for row in rows[1:] if row and row != answer]
+
+
+PARAMETERS_ASKED = Started(
+    {"temperature": 0.3, "top_k": 5, "seed": 7, "top_p": 0.5}, {"temperature": 0.3, "seed": 7, "max_tokens": 99}, 1,
+    {"temperature": "ignored", "top_k": "refused", "seed": "unknown", "top_p": "pinned"},
+    {"temperature": "taken and without effect", "top_k": "the API has no such field",
+     "top_p": Sentence("fixed at {value}", value=1), "max_tokens": "this API wants one; the thinking counts in it"},
+)  # fmt: skip
+ENDINGS: dict[str, tuple[list[Event], list[str], list[str]]] = {
+    "limit": ([*BEGUN, Answer("snow"), Finished("length", True)], ["cut at the token limit (length)"],
+              ["达到 token 上限，被截断（length）"]),
+    "cancelled": ([*BEGUN, Answer("snow"), Cancelled()], ["cancelled: what had arrived is kept"],
+                  ["已取消：已收到的内容保留"]),
+    "thinking": ([*BEGUN, Thinking("先想"), Finished("length", True)], ["cut while thinking (length): no answer came"],
+                 ["思考时被截断（length），没有回答"]),
+    "no reason": ([*BEGUN, Answer("snow"), Finished(None, False)],
+                  ["not complete: the stream ended without a finish reason"], ["不完整：数据流中断，没有给出结束原因"]),
+    "empty": ([*BEGUN, Finished("stop", True)], ["an empty answer (stop)"], ["回答为空（stop）"]),
+    "other": ([*BEGUN, Answer("snow"), Finished("odd", True)], ["finish reason: odd"], ["结束原因：odd"]),
+    "untagged": ([*BEGUN, Answer("先想"), Relabelled(), Answer("snow"), Finished("stop", True)],
+                 ["the opening tag of the thinking never came"], ["没有出现思考的起始标签"]),
+    "parameters": ([PARAMETERS_ASKED, Answer("snow"), Finished("stop", True)],
+                   ["temperature 0.3 sent, ignored: taken and without effect",
+                    "top_k 5 left out, refused: the API has no such field", "top_p 0.5 left out, pinned: fixed at 1"],
+                   ["temperature 0.3：已发送，被忽略（接受但不起作用）", "top_k 5：未采用，不被接受（API 没有此字段）",
+                    "top_p 0.5：未采用，取值固定（固定为 1）"]),
+    "refused": ([*BEGUN, Failed(fault.from_connection("lab", ConnectionRefusedError(), base_url="http://127.0.0.1:9"))],
+                ["lab: nothing listens at http://127.0.0.1:9",
+                 "→ start the server there, or give the right --base-url"],
+                ["lab：连接被拒绝，http://127.0.0.1:9 没有服务在监听", "→ 请在该地址启动服务，或改正 --base-url"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_each_ending_is_said_in_the_language_of_the_screen(name: str) -> None:
+    events, english, chinese = ENDINGS[name]
+    said = tail(a_pane(SAY, *events))
+    assert set(english) <= set(said), said
+    said = tail(a_pane(ZH_SAY, *events), "snow")
+    assert set(chinese) <= set(said), said
+    assert not [line for line in said if ENGLISH.search(line)], said
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "hint"),
+    [(401, "invalid key", "请检查 LAB_API_KEY 中的密钥"), (402, "no money", "请充值，或换用其他端点"),
+     (404, "the model is not there", "请检查名称“m”"), (404, "nothing", "base URL 是否正确？多以 /v1 结尾"),
+     (429, VENDOR, "请在 30 秒后重试"), (503, "busy", "请稍后重试"), (500, "crash", "端点出错，请稍后重试"),
+     (400, "prompt is too long", "请缩短提示词，或选上下文更大的模型"),
+     (400, "Unsupported parameter: 'seed'", "此模型请不要设 seed"), (418, "teapot", "请看端点的说明；f4 预览所发内容")],
+)  # fmt: skip
+def test_a_vendor_speaks_for_itself_and_the_hint_is_ours(status: int, message: str, hint: str) -> None:
+    headers = {"retry-after": "30"} if status == 429 else {}
+    body = b'{"error": {"message": "%s"}}' % message.encode()
+    found = fault.from_response("lab", status, headers, body, model="m", key_name="LAB_API_KEY")
+    assert tail(a_pane(ZH_SAY, *BEGUN, Failed(found)))[1:] == [f"lab {status}: {message}", f"→ {hint}"]
+    assert tail(a_pane(SAY, *BEGUN, Failed(found)))[1:] == [f"lab {status}: {message}", f"→ {found.hint}"]
+
+
+def test_a_fault_out_of_the_history_is_said_alike() -> None:
+    found = fault.from_connection("lab", TimeoutError("slow"), base_url="http://h")
+    kept = unpack(0, pack(Stamped(0, 1.0, Failed(found)))).event
+    assert isinstance(kept, Failed) and kept.fault == found
+    assert tail(a_pane(ZH_SAY, *BEGUN, kept)) == tail(a_pane(ZH_SAY, *BEGUN, Failed(found)))
+    assert tail(a_pane(ZH_SAY, *BEGUN, kept))[1:] == ["lab：连接 http://h 超时", "→ 请检查网络，或重试"]
+    plain = Fault("rate_limit", VENDOR, "try again", "lab", 429)  # of a history that has no sentences yet
+    assert tail(a_pane(ZH_SAY, *BEGUN, Failed(plain)))[1:] == [f"lab 429: {VENDOR}", "→ 请重试"]
+
+
+def test_while_it_is_sent_again_it_says_why() -> None:
+    again = Retrying(fault.from_connection("lab", ConnectionRefusedError(), base_url="http://h"), 1.0, 2)
+    assert tail(a_pane(ZH_SAY, *BEGUN, again)) == ["重试，原因：lab：连接被拒绝，http://h 没有服务在监听"]
+    assert tail(a_pane(SAY, *BEGUN, again)) == ["retrying after: lab: nothing listens at http://h"]
+
+
+def test_checks_say_what_is_wrong() -> None:
+    events = [*BEGUN, Answer("snow falls"), Finished("stop", True)]
+    wanted = ("contains:ice", "lines:2", "number:4", "max-length:3", "lines:1x5c")
+    assert tail(a_pane(ZH_SAY, *events, checks=wanted), "snow falls")[1:] == [
+        "检查：contains:ice ✗ 其中没有 · lines:2 ✗ 共 1 行 · number:4 ✗ 其中没有数 · max-length:3 ✗ 实有 10 · "
+        "lines:1x5c ✗ 第 1 行为 10 字符"
+    ]
+    assert tail(a_pane(SAY, *events, checks=wanted), "snow falls")[1:] == [
+        "checks: contains:ice ✗ not in it · lines:2 ✗ 1 line · number:4 ✗ no number in it · max-length:3 ✗ it has 10 · "
+        "lines:1x5c ✗ line 1 has 10 characters"
+    ]
+
+
+def test_errors_are_told_in_the_language_of_the_screen() -> None:
+    with pytest.raises(UsageError) as unknown:
+        lookup("temprature")
+    with pytest.raises(UsageError) as wrong:
+        PARAMETERS["temperature"].parse("9")
+    assert told(unknown.value, ZH_SAY) == (
+        "✗ 没有参数“temprature” → 是否想写“temperature”？（仅此服务器认得的字段写作 body.temprature=JSON）"
+    )
+    assert told(unknown.value) == told(unknown.value, SAY)
+    assert told(unknown.value, SAY) == (
+        "✗ unknown parameter 'temprature' → did you mean 'temperature'?; a field only this server knows is "
+        "body.temprature=JSON"
+    )
+    assert told(wrong.value, ZH_SAY) == ("✗ temperature：“9”不是数（0 到 5） → 随机程度：0 最低，1 为模型本来的分布")
+    assert told(LabError("nobody knows this one", "a {strange} hint"), ZH_SAY) == (
+        "✗ nobody knows this one → a {strange} hint"
+    )
+
+
+def test_what_typer_refuses_is_told_too() -> None:
+    lab = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @lab.command()
+    def send(jobs: int = typer.Option(1, "--jobs", "-j")) -> None: ...
+
+    def refused(*words: str) -> tuple[str, str]:
+        with pytest.raises(typer.TyperException) as error:
+            lab(args=list(words), standalone_mode=False)
+        assert refusal(error.value) == error.value.format_message()
+        return refusal(error.value), ZH_SAY.ours(refusal(error.value))
+
+    assert refused("--job", "3")[1] == "没有选项 --job（相近的有 --jobs）"
+    assert refused("--zzz")[1] == "没有选项 --zzz"
+    assert refused("-j")[1] == "选项 -j 缺少值"
+    assert refused("-j", "x")[1] == "选项 '--jobs' / '-j' 的值无效：应为整数"
+    assert len({*refused("snow")}) == 1
+
+
+def test_a_sentence_is_a_text_whose_parts_are_no_templates() -> None:
+    made = Sentence("no profile '{name}'", name="{name}{0}")
+    assert made == "no profile '{name}{0}'" and ZH_SAY.ours(made) == "没有档案“{name}{0}”"
+    assert ZH_SAY.ours(Sentence("known: {names}", names="none")) == "可用：none"  # a name, and no word of ours
+    assert ZH_SAY.ours(Sentence("known: {names}", names=Sentence("none"))) == "可用：无"
+    assert Sentence.whole(made) is made and Sentence.whole("a {b}") == "a {b}"
+    assert ZH_SAY.ours(Sentence.joined(" and ", ["a", Sentence("none")])) == "a 和 无"
+    assert nearest("temprature", ["temperature"]) == "did you mean 'temperature'?"
+
+
+# -- the table, and what is said in the code -------------------------------------------------------------------------
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The forms that an expression can be: texts, those of a choice, and f-strings of plain names."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from (*_texts(node.body), *_texts(node.orelse))
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(part.value if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                      else f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else ""
+                      for part in node.values)  # fmt: skip
+
+
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py") if path.parent.name != "text"}
+TYPERS = {"Input should be a valid integer, unable to parse string as an integer",
+          "Input should be a valid number, unable to parse string as a number"}  # fmt: skip
+BARE = {"{name} {word}", "{check} {note}"}  # forms that are the same in every language
+
+
+def test_every_sentence_has_its_chinese_with_the_same_parts() -> None:
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Sentence":
+                where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                forms = list(_texts(node.args[0])) or ([] if path.name == "errors.py" else [""])
+                for form in forms:
+                    assert form in BARE or form in ZH, f"{where}: no Chinese for {form!r}"
+    for form, text in sentences("zh").items():
+        slots = [{name for _, name, _, _ in Formatter().parse(one) if name} for one in (form, text)]
+        assert slots[0] == slots[1], form
+
+
+def test_every_chinese_sentence_is_of_something_that_is_said() -> None:
+    written = {text for tree in TREES.values() for node in ast.walk(tree) for text in _texts(node)}
+    notes = {rule.note for rule in _rules()}
+    notes |= {note.replace("{", "{{").replace("}", "}}") for note in notes}
+    loose = {re.sub(r"\{[^}]*\}", "{}", text) for text in written}
+    unsaid = {form for form in ZH if re.sub(r"\{[^}]*\}", "{}", form) not in loose} - written - notes
+    assert unsaid == TYPERS, "texts that nobody says"
+
+
+def _rules() -> Iterator[Rule]:
+    for family in read(document.load(SHIPPED)).families:
+        for rules in family.parameters.values():
+            yield from rules
+
+
+def test_what_is_known_of_a_parameter_is_told_in_chinese() -> None:
+    notes = {rule.note for rule in _rules() if rule.note}
+    assert len(notes) > 50
+    assert not [note for note in notes if ZH_SAY.ours(Sentence.whole(note)) == note]
