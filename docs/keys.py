@@ -16,12 +16,12 @@ from promptlab.tui.blind import BlindScreen
 from promptlab.tui.blind_app import BlindApp
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor
-from promptlab.tui.desk import Desk, Leave, Section
+from promptlab.tui.desk import Desk, Section
 from promptlab.tui.form import Form
 from promptlab.tui.history import Runs
 from promptlab.tui.library import Letters, Library
 from promptlab.tui.pages import MOUSE
-from promptlab.tui.picker import Compared, Help, Line, Picker, Requests
+from promptlab.tui.picker import Compared, Help, Line, Picker, Question, Requests
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.seats import BlindSay
 from promptlab.tui.sight import SightScreen
@@ -40,11 +40,12 @@ PLACES: tuple[tuple[str, str, tuple[type[DOMNode], ...]], ...] = (
     ("In the list of models", "在模型列表中", (Models,)),
     ("In the form", "在表单中", (Form,)),
     ("Among the profiles", "在档案库中", (SightScreen, Letters, Library)),
-    ("At a profile", "在档案编辑中", (Desk, Section, Leave)),
+    ("At a profile", "在档案编辑中", (Desk, Section)),
     ("In the history", "在历史中", (Runs,)),
-    ("In other lists, lines and pages", "在其他列表、输入行与页面中", (Picker, Line, Help, Compared, Requests)),
+    ("In other lists, lines and pages", "在其他列表、输入行与页面中",
+     (Picker, Line, Question, Help, Compared, Requests)),
     ("In the blind comparison", "在盲评中", (BlindApp, BlindScreen)),
-)
+)  # fmt: skip
 HEADS = {"en": "| key | does | id |\n| --- | --- | --- |", "zh": "| 按键 | 作用 | id |\n| --- | --- | --- |"}
 SIGNS = {"right_square_bracket": "]", "left_square_bracket": "[", "question_mark": "?", "slash": "/", "asterisk": "*",
          "escape": "esc", "pageup": "page up", "pagedown": "page down", "left": "←", "right": "→", "up": "↑",

@@ -13,10 +13,11 @@ from textual.widgets import Input, OptionList, Static
 
 from promptlab.events import Answer, Event, Finished, Usage
 from promptlab.render.facts import moment
+from promptlab.render.wrap import width
 from promptlab.store import Store, Summary
 from promptlab.transcript import Transcript
 from promptlab.tui.blind import BlindScreen
-from promptlab.tui.history import Runs
+from promptlab.tui.history import Runs, row
 from promptlab.tui.past import Wanted, about, fits, line, wanted
 from promptlab.tui.picker import Compared, Line, Picker
 from promptlab.tui.status import context
@@ -70,6 +71,27 @@ def test_what_is_known_of_a_run() -> None:
     assert told["状态"] == "完成: 2 完成，1 失败"
     hostile = about(summary(prompt="a\x1b]0;x\x07b\n[red]c"), Say())
     assert "\x1b" not in str(hostile) and hostile[-1][1].endswith("\n[red]c")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Name three rivers of snow and what they are about", "写一首关于雪与冰河的诗，七言四句，不写标题"]
+)
+def test_a_row_keeps_the_prompt_longest(prompt: str) -> None:
+    full = summary(prompt=prompt, profile="quatrain", axes=(("temperature", 3), ("top_p", 1)), states=("done", "done"))
+    assert "local, gpt-5  [quatrain]  temperature 3  " + prompt in row(full, Say(), 150)
+    before = 99
+    for cells in range(150, 0, -1):
+        told = row(full, Say(), cells)
+        assert width(told) <= cells
+        seen = sum(what in told for what in ("temperature", "[quatrain]", "local", "11-20"))
+        assert seen <= before
+        before = seen
+        if cells >= 24:
+            assert told.startswith("3  ") and prompt[:8] in told, cells
+    assert row(full, Say(), 36).startswith(f"3  11-20  2  {prompt[:8]}")
+    assert "[quatrain]" not in row(full, Say(), 60) and "gpt-5" in row(full, Say(), 60)
+    assert row(summary(states=("done", "failed"), state="cancelled"), Say(), 30) == "3  1/2  cancelled  写一首诗"
+    assert "\x1b" not in row(summary(prompt="a\x1b]0;x\x07", profile="\x1b"), Say(), 80)
 
 
 # On the screen --------------------------------------------------------------------------------------------------------
@@ -256,3 +278,24 @@ def test_times_are_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.delenv("TZ")
         time.tzset()
+
+
+def test_a_small_screen_shows_what_was_asked_and_a_large_one_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Replay(slow(["Snow"])) as server:
+            named(tmp_path, one=server)
+            async with lab_at(tmp_path, "-m one/some-model-with-a-long-name -t 0.3") as screen:
+                await two_runs(screen)
+                await screen.pilot.resize_terminal(40, 15)
+                await opened(screen)
+
+                def rows() -> list[str]:
+                    return [str(one.prompt) for one in screen.app.screen.query_one(OptionList).options]
+
+                assert [text.partition("about ")[2] for text in rows()] == ["山", "rivers"]
+                assert max(map(width, rows())) <= 36 and "temperature" not in "".join(rows())
+                await screen.pilot.resize_terminal(140, 40)
+                await screen.until(lambda: "some-model-with-" in rows()[0], "more of a run")
+                await typed(screen, "some-model", 2)  # what has no room is found all the same
+
+    asyncio.run(main())

@@ -17,9 +17,9 @@ from promptlab.cli.tui.shelf import Profiles
 from promptlab.errors import LabError, UsageError
 from promptlab.places import shipped_profiles
 from promptlab.tui.app import LabApp
-from promptlab.tui.desk import Desk, Leave, Section, Tick
+from promptlab.tui.desk import Desk, Section, Tick
 from promptlab.tui.library import Library
-from promptlab.tui.picker import Requests
+from promptlab.tui.picker import Line, Question, Requests
 from promptlab.tui.shelf import Card, Draft, Look, Opened, pick
 from promptlab.tui.text import Say
 from tests.command import Lab
@@ -344,7 +344,7 @@ def test_a_text_that_is_not_saved_is_asked_about_and_waits(tmp_path: Path) -> No
         async with profiles_at(tmp_path) as screen:
             await screen.edit("mine")
             await screen.press(*"Well, ", "escape")
-            assert isinstance(screen.app.screen, Leave)
+            assert isinstance(screen.app.screen, Question)
             await screen.press("escape")
             assert screen.area("goal").text == "Well, Review the code."
             await screen.press("escape", "down", "enter")  # later
@@ -484,9 +484,6 @@ def test_a_broken_profile_is_told_and_not_used(tmp_path: Path) -> None:
             assert "✗ bad" in screen.text and "unknown key 'gaol'" in screen.side
             await screen.press("enter")
             assert "unknown key 'gaol'" in screen.told
-            await screen.press("f2")
-            await screen.until(lambda: "goal" in screen.told, "a hint")
-            assert isinstance(screen.app.screen, Library)
             await screen.press("end", *["backspace"] * 3, *"zzz")
             assert "no profile like that" in screen.text
             await screen.press("enter", "f2", "down", "escape")
@@ -589,6 +586,8 @@ def test_it_speaks_chinese(tmp_path: Path) -> None:
         async with profiles_at(tmp_path, say="zh") as screen:
             await screen.browse("我的")
             assert screen.names == ["mine"] and "选用" in screen.text
+            await screen.until(lambda: "没有写明回答" in screen.side or "P005" in screen.side, "what lint finds")
+            assert "nothing says" not in screen.side
             await screen.press("f2")
             await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
             for said in ("目标", "格式", "规则", "背景", "变量", "保存"):
@@ -597,5 +596,294 @@ def test_it_speaks_chinese(tmp_path: Path) -> None:
             await screen.pilot.pause()
             told = "\n".join(str(part.content) for part in screen.app.screen.query("#keys Static").results(Static))
             assert "换个名称" in told and "k_" not in told and "Save" not in told
+
+    asyncio.run(main())
+
+
+BROKEN = "# mine\ngoal: Review.\nrules:\n  - be brief\n - no praise\n"
+
+
+def test_a_broken_profile_is_repaired_as_text(tmp_path: Path) -> None:
+    file = kept(tmp_path, "bad", BROKEN.replace("\n", "\r\n"))
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local", size=(80, 24)) as screen:
+            await screen.edit("bad")
+            assert screen.findings[0].startswith("✗ line 5: P000") and len(screen.findings) == 1
+            assert screen.area("file").cursor_location == (4, 0) and screen.area("file").has_focus
+            assert "broken" not in screen.text and "- be brief" in screen.text and "f9" not in screen.text
+            screen.area("file").move_cursor((0, 0))
+            await screen.press("f8")
+            assert screen.area("file").cursor_location == (4, 0)
+            await screen.press("f9", "space")
+            await screen.until(lambda: screen.findings[0].startswith("▲ line "), "a text that can be read")
+            await screen.press("f4")
+            await screen.until(lambda: isinstance(screen.app.screen, Requests), "the preview")
+            assert "no praise" in str(screen.app.screen.query_one("#keys Static", Static).content)
+            await screen.press("escape", "ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+            assert "not saved" not in screen.text
+            await screen.press("escape")
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and not screen.library._cards[0].fault)
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            assert screen.area("rules").text == "- be brief\n- no praise"
+
+    asyncio.run(main())
+    assert file.read_bytes() == BROKEN.replace(" - no", "  - no").replace("\n", "\r\n").encode()
+
+
+def test_a_text_that_is_no_profile_is_saved_only_when_asked_twice(tmp_path: Path) -> None:
+    file = kept(tmp_path, "bad", BROKEN)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local") as screen:
+            await screen.edit("bad")
+            for keys in (["enter"], ["escape"]):  # the first answer goes on, and so does leaving the question
+                await screen.press("雪", "ctrl+s")
+                await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+                assert "bad, line " in screen.text and file.read_text("utf-8") == BROKEN
+                await screen.press(*keys)
+                assert isinstance(screen.app.screen, Desk) and "bad, line " in screen.told
+            await screen.press("ctrl+s")
+            await screen.until(lambda: isinstance(screen.app.screen, Question))
+            await screen.press("down", "enter")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+            await screen.press("x", "f2", *"other", "enter")
+            await screen.until(lambda: isinstance(screen.app.screen, Question), "a question for another name, too")
+            await screen.press("down", "enter")
+            await screen.until(lambda: "other.yaml" in screen.told, "saving as")
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == BROKEN.replace(" - no", "雪雪 - no")
+    assert (file.parent / "other.yaml").read_text("utf-8") == BROKEN.replace(" - no", "雪雪x - no")
+
+
+def test_a_broken_text_that_is_not_saved_waits_and_is_left_to_whoever_changed_it(tmp_path: Path) -> None:
+    file = kept(tmp_path, "bad", BROKEN)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local") as screen:
+            await screen.edit("bad")
+            await screen.press("雪", "escape", "down", "enter")  # later
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.library._cards[0].waits)
+            file.write_text("goal: theirs\n", "utf-8")
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and "its file is another now" in screen.told)
+            assert screen.area("file").text == BROKEN.replace(" - no", "雪 - no")
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "changed by somebody else" in screen.told, "a refusal")
+            await screen.press("f5")
+            assert screen.area("file").text == BROKEN
+            await screen.press("ctrl+z", "escape", "down", "down", "enter")  # throw it away
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and not screen.library._cards[0].waits)
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            assert screen.area("goal").text == "theirs"
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == "goal: theirs\n"
+
+
+def test_lines_of_a_broken_text_that_are_not_edited_stay_what_they_are(tmp_path: Path) -> None:
+    file = kept(tmp_path, "evil", "goal: [a\n# \x1b]0;x\x07 \u202e [red]x[/oops]\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local") as screen:
+            await screen.edit("evil")
+            assert "[red]x[/oops]" in screen.text and not set("\x1b\x07\u202e") & set(screen.text)
+            screen.area("file").move_cursor((0, 8))
+            await screen.press("x", "ctrl+s")
+            await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+            await screen.press("down", "enter")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+
+    asyncio.run(main())
+    assert file.read_text("utf-8") == "goal: [ax\n# \x1b]0;x\x07 \u202e [red]x[/oops]\n"
+
+
+def test_a_file_that_is_no_text_is_told_and_left_alone(tmp_path: Path) -> None:
+    file = kept(tmp_path, "bad", BROKEN)
+    shelf = Profiles(places(tmp_path))
+    draft = shelf.open("bad").draft
+    with pytest.raises(UsageError, match="binary"):
+        shelf.save(draft.put("file", "a\0b"), unread=True)  # it could not be opened again
+    file.write_bytes(b"goal: \xff\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local") as screen:
+            await screen.browse("bad")
+            await screen.press("f2")
+            await screen.until(lambda: "not UTF-8" in screen.told, "a refusal")
+            assert isinstance(screen.app.screen, Library)
+
+    asyncio.run(main())
+    assert file.read_bytes() == b"goal: \xff\n"
+
+
+def test_a_profile_is_renamed_with_what_was_not_saved_of_it(tmp_path: Path) -> None:
+    kept(tmp_path, text=f"name: mine\n{MINE}")
+    kept(tmp_path, "child", "extends: mine\nformat: one line\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local -p mine -t 0.2") as screen:
+            await screen.edit("mine")
+            await screen.press(*"Well, ", "escape", "down", "enter")  # later
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.library._cards[1].waits)
+            for name, said in (("a/b", "can't be a profile's name"), ("child", "you have a profile 'child' already")):
+                await screen.press("f6")
+                await screen.until(lambda: isinstance(screen.app.screen, Line), "a line")
+                await screen.press(*name, "enter")
+                await screen.until(lambda said=said: isinstance(screen.app.screen, Library) and said in screen.told)  # type: ignore[misc]
+            await screen.press("f6", "enter")  # the same name
+            await screen.press("f6", *"其二", "enter")
+            await screen.until(lambda: "mine is called 其二 now" in screen.told and "其二" in screen.names)
+            assert "child extend mine" in screen.told and screen.library.marked.name == "其二"  # type: ignore[union-attr]
+            assert screen.library.marked.waits  # type: ignore[union-attr]
+            assert screen.app.lab_screen.words == "-m local -p '其二' -t 0.2"
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and "and did not save" in screen.told)
+            assert screen.area("goal").text == "Well, Review the code."
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+
+    asyncio.run(main())
+    assert sorted(one.name for one in (tmp_path / "profiles").iterdir()) == ["child.yaml", "其二.yaml"]
+    assert (tmp_path / "profiles/其二.yaml").read_text("utf-8").startswith("name: 其二\n# my reviewer")
+    assert not list((tmp_path / "cache" / "drafts").iterdir())
+
+
+def test_a_broken_profile_is_renamed_with_what_was_not_saved_of_it(tmp_path: Path) -> None:
+    kept(tmp_path, "bad", BROKEN)
+    shelf = Profiles(places(tmp_path))
+    shelf.keep(shelf.open("bad").draft.put("file", "goal: x\n"))
+    assert shelf.rename("bad", "good") == ("good", [])
+    opened = shelf.open("good")
+    assert opened.since and not opened.stale and opened.draft.sections.texts == {"file": "goal: x\n"}
+    assert shelf.save(opened.draft).file == str(tmp_path / "profiles" / "good.yaml")
+
+
+def test_a_profile_is_removed_once_it_is_agreed_to(tmp_path: Path) -> None:
+    file = kept(tmp_path)
+    kept(tmp_path, "child", "extends: mine\nformat: one line\n")
+    kept(tmp_path, "quatrain", "goal: mine\n")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.edit("mine")
+            await screen.press(*"Well, ", "escape", "down", "enter")  # later
+            await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.library._cards[1].waits)
+            for keys in (["enter"], ["escape"]):  # it is kept unless they say otherwise
+                await screen.press("f8")
+                await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+                assert "extended by child" in screen.text and "did not save" in screen.text
+                await screen.press(*keys)
+                assert file.exists() and isinstance(screen.app.screen, Library)
+            await screen.press("f8")
+            await screen.until(lambda: isinstance(screen.app.screen, Question))
+            await screen.press("down", "enter")
+            await screen.until(lambda: "mine is removed" in screen.told and "mine" not in screen.names)
+            await screen.press(*"quatrain", "f8")
+            await screen.until(lambda: isinstance(screen.app.screen, Question))
+            await screen.press("down", "enter")
+            await screen.until(lambda: "quatrain is the shipped one now" in screen.told)
+            await screen.until(lambda: screen.library.marked is not None and not screen.library.marked.own)
+
+    asyncio.run(main())
+    assert [one.name for one in file.parent.iterdir()] == ["child.yaml"]
+    assert not list((tmp_path / "cache" / "drafts").iterdir())
+
+
+def test_what_is_shipped_stays(tmp_path: Path) -> None:
+    before = sorted(one.name for one in shipped_profiles().iterdir())
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.browse("quatrain")
+            for key in ("f6", "f8"):
+                screen.library.tell("")
+                await screen.press(key)
+                assert "quatrain is shipped with promptlab" in screen.told
+                assert isinstance(screen.app.screen, Library)
+
+    asyncio.run(main())
+    shelf = Profiles(places(tmp_path))
+    with pytest.raises(UsageError, match="shipped with promptlab"):
+        shelf.remove("quatrain")
+    with pytest.raises(UsageError, match="shipped with promptlab"):
+        shelf.rename("quatrain", "mine")
+    assert sorted(one.name for one in shipped_profiles().iterdir()) == before
+
+
+@pytest.mark.parametrize("say", ["en", "zh"])
+def test_what_the_keys_do_is_in_the_palette(tmp_path: Path, say: str) -> None:
+    kept(tmp_path)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, say=say) as screen:
+            await screen.browse("mine")
+            await screen.press("ctrl+p", *("remove" if say == "en" else "删除"))
+            await screen.until(lambda: Say(say)("h_profile_remove")[:8] in screen.text, "the command")
+            await screen.press("enter")
+            await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("size", "least"), [((80, 24), 18), ((40, 15), 7), ((120, 40), 34)])
+def test_the_list_has_most_of_a_small_screen_and_the_preview_is_there(
+    tmp_path: Path, size: tuple[int, int], least: int
+) -> None:  # fmt: skip
+    async def main() -> None:
+        async with profiles_at(tmp_path, size=size) as screen:
+            await screen.browse()
+            await screen.until(lambda: screen.side, "what stands beside")
+            seen = screen.library.query_one("#cards").region
+            side = screen.library.query_one("#side")
+            assert seen.height >= least and side.region.width >= 40 and side.region.height >= 4
+            if size[0] < 70:
+                await screen.press("tab")
+                await screen.until(lambda: side.region.height >= 8, "more of the preview")
+            elif size[0] < 100:
+                assert all(line[:28].rstrip().endswith(("en", "zh")) for line in screen.text.split("\n")[2:20])
+            await screen.pilot.resize_terminal(120, 40)
+            await screen.until(lambda: "Many different ideas" in screen.text, "descriptions")
+
+    asyncio.run(main())
+
+
+def test_what_is_found_for_several_targets_is_told_once(tmp_path: Path) -> None:
+    kept(tmp_path)
+    look = Profiles(places(tmp_path)).look("mine", "-m a -m b --base-url http://127.0.0.1:9/v1", "")
+    told = [one.text for one in look.findings if "P017" in one.text]
+    assert len(told) == 1 and "custom/a, custom/b" in told[0]
+    look = Profiles(places(tmp_path)).look("mine", "-m a --base-url http://127.0.0.1:9/v1", "")
+    assert [one.text for one in look.findings if "P017" in one.text] == [told[0].replace(", custom/b", "")]
+
+
+def test_files_of_context_are_shown(tmp_path: Path) -> None:
+    kept(tmp_path, text="goal: Review.\ncontext:\n  files: [notes/*.md, gone.txt, ../up.txt]\n")
+    kept(tmp_path, "plain")
+    notes = tmp_path / "profiles" / "notes"
+    notes.mkdir()
+    (notes / "a[red].md").write_text("hello 雪", "utf-8")
+    (notes / "第二份.md").write_text("x" * 1500, "utf-8")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local", size=(80, 24)) as screen:
+            await screen.edit("mine")
+            shown = str(screen.desk.query_one("#files", Static).content)
+            assert "4" in shown and "notes/a[red].md  9 bytes" in shown and "notes/第二份.md  1,500 bytes" in shown
+            assert "gone.txt  ✗ no file gone.txt" in shown and "../up.txt  ✗" in shown and "outside" in shown
+            assert "notes/a[red].md" in screen.text
+            (notes / "third.md").write_text("y", "utf-8")
+            await screen.press("x")
+            await screen.until(lambda: "third.md" in str(screen.desk.query_one("#files", Static).content), "a new file")
+            await screen.press("escape", "down", "down", "enter")
+            await screen.until(lambda: isinstance(screen.app.screen, Library))
+            screen.library.query_one("#letters", Input).value = "plain"
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            assert screen.desk.query_one("#files").has_class("-hidden") and "files of context" not in screen.text
 
     asyncio.run(main())

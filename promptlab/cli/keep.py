@@ -22,7 +22,7 @@ from promptlab.cli.inputs import agreed, check_argument, stdin_text
 from promptlab.cli.shelf import decoded, file_bytes, file_text
 from promptlab.config import Places
 from promptlab.errors import LabError, ProfileError, UsageError
-from promptlab.profile import SUFFIXES, Profile, composed, find, listed, parse, read
+from promptlab.profile import SUFFIXES, Profile, at_home, composed, find, listed, parse, read
 from promptlab.profile.template import names
 from promptlab.profile.writing import write
 from promptlab.render.sanitise import clean_line
@@ -357,7 +357,7 @@ def sound(text: str, file: Path, places: Places, *, shown: Path) -> Profile:
             raise ProfileError(f"{shown}: extends: {error.message}", error.hint) from None
         if base.resolve() == file.resolve():
             raise ProfileError(f"{shown}: extends: '{name}' is this profile itself", "extend one of another name")
-        bases.append(read(base, places.profiles))
+        bases.append(at_home(read(base, places.profiles), file.parent.resolve()))
     whole = composed([*bases, own])
     if not whole.goal and not whole.prompt:
         raise ProfileError(f"{shown}: the goal is missing", "add a line `goal: what is wanted` (or `prompt:`)")

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from promptlab import check, document
 from promptlab.axis import parse_axis
 from promptlab.document import Document
-from promptlab.errors import ProfileError, UsageError, nearest
+from promptlab.errors import ProfileError, Sentence, UsageError, nearest
 from promptlab.params import Value, lookup
 
 SUFFIXES = (".yaml", ".yml")
@@ -44,10 +44,13 @@ class Variable:
                 case "boolean" if text.lower() not in ("true", "false"):
                     raise ValueError
                 case "choice" if text not in self.choices:
-                    raise UsageError(f"{name}: '{text}' is not one of {', '.join(self.choices)}",
+                    raise UsageError(Sentence("{name}: '{text}' is not one of {choices}", name=name, text=text,
+                                              choices=", ".join(self.choices)),
                                      nearest(text, self.choices) or self.help)  # fmt: skip
         except ValueError:
-            raise UsageError(f"{name}: '{text}' is not {wanted[self.kind]}", self.help) from None
+            kind = Sentence.whole(wanted[self.kind])
+            raise UsageError(Sentence("{name}: '{text}' is not {wanted}", name=name, text=text, wanted=kind),
+                             self.help) from None  # fmt: skip
         return text
 
 
@@ -115,12 +118,13 @@ def find(name: str, folders: Sequence[Path]) -> Path:
         except (OSError, RuntimeError):  # too long for a path; ~ of nobody
             found = False
         if not found:
-            raise UsageError(f"no profile file {name}", "check the path, or give a profile's name")
+            raise UsageError(Sentence("no profile file {name}", name=name), "check the path, or give a profile's name")
         return path
     known = _known(folders)
     if name not in known:
-        hint = nearest(name, known) or f"known: {', '.join(sorted(known)) or 'none'}"
-        raise UsageError(f"no profile '{name}'", hint)
+        names = ", ".join(sorted(known)) or Sentence("none")
+        raise UsageError(Sentence("no profile '{name}'", name=name),
+                         nearest(name, known) or Sentence("known: {names}", names=names))  # fmt: skip
     return known[name]
 
 
@@ -158,14 +162,14 @@ def _read(path: Path, folders: Sequence[Path], above: tuple[Path, ...]) -> Profi
             base = find(name, (path.parent, *folders))
         except UsageError as error:
             raise ProfileError(f"{doc.where('extends')}: {error.message}", error.hint) from None
-        bases.append(_at_home(_read(base, folders, (*above, here)), here.parent))
+        bases.append(at_home(_read(base, folders, (*above, here)), here.parent))
     whole = composed([*bases, own])
     if not whole.goal and not whole.prompt:
         raise ProfileError(f"{path}: the goal is missing", "add a line `goal: what is wanted` (or `prompt:`)")
     return whole
 
 
-def _at_home(base: Profile, folder: Path) -> Profile:
+def at_home(base: Profile, folder: Path) -> Profile:
     """A profile that is extended from another folder: its files stay where they are."""
     home = base.path.parent.resolve()
     if home == folder or not (base.files or base.checks):

@@ -1,4 +1,5 @@
-"""The desk: a profile's parts as sections, each with an editor, linted as they are written; what is typed is kept."""
+"""The desk: a profile's parts as sections, each with an editor, linted as they are written; what is typed is kept. A
+file that is no profile is one section, its text as it is."""
 
 from __future__ import annotations
 
@@ -10,23 +11,27 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from promptlab.profile.section import MORE, ORDER, same
+from promptlab.errors import ProfileError
+from promptlab.profile.section import MORE
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui.foot import Foot
-from promptlab.tui.shelf import Draft, Look, Opened, Saved, Shelf, Told, shown
+from promptlab.tui.picker import Item, Question
+from promptlab.tui.shelf import FILE, Attached, Draft, Look, Opened, Saved, Shelf, Told, alike, shown
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
 from promptlab.tui.text import Say
+from promptlab.tui.text.lint import line
+
+_MOST_FILES = 40  # that are listed
 
 
 class Section(TextArea):
-    """One part of a profile. Controls in a text that somebody shares are shown as marks; unless it is edited, the text
-    stays what it was."""
+    """One part of a profile. Controls in a text that somebody shares are shown as marks; lines that are not edited stay
+    what they were."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+end", "end(True)", "k_end", id="profile.end", show=False),
@@ -36,21 +41,32 @@ class Section(TextArea):
     def __init__(self, key: str, text: str, placeholder: str) -> None:
         # A placeholder that is a text would be read as markup, and it is from a file that somebody shares.
         super().__init__(clean(text, keep=True), placeholder=Content(placeholder), compact=True,
-                         highlight_cursor_line=False, id=f"section-{key}", classes="section")  # fmt: skip
+                         highlight_cursor_line=False, show_line_numbers=key == FILE, id=f"section-{key}",
+                         classes="section")  # fmt: skip
         self.cursor_blink = False  # an idle screen is painted no more
-        self.key, self._raw = key, text
+        self.key = key
+        self._hold(text)
 
     def action_end(self, of: bool) -> None:
         self.move_cursor(self.document.end if of else (0, 0))
 
     @property
     def said(self) -> str:
-        return self._raw if self.text == clean(self._raw, keep=True) else self.text
+        text = self.text
+        if text == self._clean:
+            return self._raw
+        return "\n".join(self._lines.get(line, line) for line in text.split("\n")) if self._lines else text
 
     def put(self, text: str) -> None:
         """Another text, which ctrl+z takes back."""
-        self._raw = text
-        self.replace(clean(text, keep=True), (0, 0), self.document.end)
+        self._hold(text)
+        self.replace(self._clean, (0, 0), self.document.end)
+
+    def _hold(self, text: str) -> None:
+        """The text that is shown, and what its lines are where they are shown as others."""
+        self._raw, self._clean = text, clean(text, keep=True)
+        lines = ((clean(line, keep=True), line) for line in text.split("\n")) if self._clean != text else ()
+        self._lines = {seen: line for seen, line in lines if seen != line}
 
 
 class Tick(Checkbox):
@@ -79,6 +95,8 @@ class Desk(SightScreen):
     Desk .section:focus { border: none; background: $panel; }
     Desk #section-description { min-height: 1; max-height: 3; }
     Desk.-short .section { max-height: 5; }
+    Desk #section-file, Desk.-short #section-file { height: 1fr; min-height: 4; max-height: 100%; }
+    Desk #files { height: auto; max-height: 6; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     Desk #name { height: 1; padding: 0 1; border: none; background: $surface; }
     Desk #name:focus { background: $panel; }
     Desk #schema { height: 1; padding: 0; border: none; background: $background; color: $text-muted; }
@@ -104,7 +122,7 @@ class Desk(SightScreen):
         self._own, self._saved = opened.own, ""
         self._look = Look()
         self._findings: Sequence[Told] = ()
-        self._all = False
+        self._all = self._seen = False
         self._lock = threading.Lock()
         self._waits = bool(opened.since)  # a text is kept in the cache
         self._settled = False  # nothing more is to be kept
@@ -121,13 +139,15 @@ class Desk(SightScreen):
                 )
                 name.cursor_blink = False
                 yield name
-                for key in ORDER:
+                for key in draft.keys:
                     yield Static(id=f"label-{key}", classes="label")
                     if key == "format":
                         yield Tick(say("profile_schema"), draft.sections.schema, compact=True, id="schema")
                     above = clean(inherited[key]) if inherited.get(key) and key != MORE else ""
                     hint = say("profile_inherited", text=above) if above else say(f"section_hint_{key}")
                     yield Section(key, draft.sections.texts.get(key, ""), hint)
+                    if key == "context":
+                        yield Static(id="files", classes="-hidden")
             with VerticalScroll(id="side"):
                 yield Static(id="shown")
         found = OptionList(id="found", markup=False, compact=True)
@@ -137,8 +157,8 @@ class Desk(SightScreen):
         yield Foot()
 
     def on_mount(self) -> None:
-        first = self.query_one("#name") if not self.draft.name else self.query_one("#section-goal")
-        first.focus()
+        text = FILE if self.draft.is_whole else "goal"
+        self.query_one(f"#section-{text}" if self.draft.name else "#name").focus()
         self._reveal()
         self._title()
         if self._opened.since:
@@ -150,8 +170,8 @@ class Desk(SightScreen):
         self._keep()
 
     def _reveal(self) -> None:
-        there = ORDER if self._all else shown(self.draft, self._opened.inherited)
-        for key in ORDER:
+        there = self.draft.keys if self._all else shown(self.draft, self._opened.inherited)
+        for key in self.draft.keys:
             for one in self.query(f"#label-{key}, #section-{key}"):
                 one.set_class(key not in there, "-hidden")
 
@@ -207,7 +227,8 @@ class Desk(SightScreen):
         return look
 
     def see(self, look: Look) -> None:
-        self._findings = look.findings
+        first, self._findings = not self._seen, look.findings
+        self._seen = True
         if look.lines:  # what can't be read has none: the last ones stay
             self._look = look
             self.query_one("#shown", Static).update(preview(look))
@@ -216,11 +237,26 @@ class Desk(SightScreen):
         lines = finding_lines(look.findings, self.say)
         none = Option(Content.styled(self.say("lint_none"), "$text-success"), disabled=True)
         found.add_options([Option(line) for line in lines] or [none])
-        counts = {key: sum(one.section == key for one in look.findings) for key in ORDER}
-        for key in ORDER:
+        counts = {key: sum(one.section == key for one in look.findings) for key in self.draft.keys}
+        for key in self.draft.keys:
             said = [(self.say(f"section_{key}"), "bold"), (f"  {self.say(f'section_about_{key}')}", "")]
             sign = [(f"  ▲ {counts[key]}", "$text-warning bold")] if counts[key] else []
             self.query_one(f"#label-{key}", Static).update(Content.assemble(said[0], *sign, said[1]))
+        if look.lines and not self.draft.is_whole:
+            self._tell_files(look.files)
+        if first and self.draft.is_whole and not self.draft.is_changed:
+            self._go(0)
+
+    def _tell_files(self, files: Sequence[Attached]) -> None:
+        """The files of context, which are named in the file and read here."""
+        say, shown = self.say, self.query_one("#files", Static)
+        lines = [Content.styled(say("files_of_context", count=len(files)), "dim")]
+        for one in files[:_MOST_FILES]:
+            told = f"✗ {one.fault}" if one.fault else say("files_size", size=one.size, tokens=one.tokens)
+            lines.append(Content.assemble(f"  {clean_line(one.name)}  ",
+                                          (clean_line(told), "$text-error" if one.fault else "")))  # fmt: skip
+        shown.update(Content("\n").join(lines))
+        shown.set_class(not files, "-hidden")
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -231,24 +267,42 @@ class Desk(SightScreen):
             return
         self._save(self._is_saved)
 
-    def _save(self, then: Callable[[Draft, Saved], object]) -> None:
-        """One at a time: a second one would find the file changed by the first."""
+    def _save(self, then: Callable[[Draft, Saved], object], *, unread: bool = False) -> None:
+        """One at a time: a second one would find the file changed by the first. A whole text that is no profile is
+        asked about first, unless it may be `unread`."""
         if self._saves:
             return
         self._saves, draft = True, self.draft
 
-        def save() -> Saved:
+        def save() -> Saved | ProfileError:
             try:
-                return self._shelf.save(draft)
-            except BaseException:
+                return self._shelf.save(draft, unread=unread)
+            except BaseException as error:
                 self._saves = False
+                if isinstance(error, ProfileError) and draft.is_whole and not unread:
+                    return error
                 raise
 
-        def done(saved: Saved) -> None:
+        def done(saved: Saved | ProfileError) -> None:
             self._saves = False
-            then(draft, saved)
+            if isinstance(saved, Saved):
+                then(draft, saved)
+            else:
+                self._ask(saved, lambda: self._save(then, unread=True))
 
         self.aside(save, done)
+
+    def _ask(self, error: ProfileError, save: Callable[[], object]) -> None:
+        """Whether a text that is no profile is to be in the file all the same."""
+        say = self.say
+
+        def answered(answer: str | None) -> None:
+            if answer == "save":
+                save()
+
+        answers = [Item("on", say("profile_leave_on")), Item("save", say("profile_unread_save"))]
+        self.refuse(error)
+        self.app.push_screen(Question(say("profile_unread", why=error.message), answers), answered)
 
     @on(Input.Submitted, "#name")
     def name_entered(self) -> None:
@@ -258,12 +312,12 @@ class Desk(SightScreen):
         """It is in a file; what was typed meanwhile is on top of that."""
         self._own, self._saved = True, saved.draft.name
         typed = self.draft.sections.texts
-        unsaved = [key for key in ORDER if typed.get(key, "") != sent.sections.texts.get(key, "")]
+        unsaved = [key for key in self.draft.keys if typed.get(key, "") != sent.sections.texts.get(key, "")]
         self.draft = replace(saved.draft, name=saved.draft.name if self.draft.name == sent.name else self.draft.name,
                              sections=self.draft.sections)  # fmt: skip
-        for key in ORDER:
+        for key in self.draft.keys:
             text = saved.draft.sections.texts.get(key, "")
-            if key not in unsaved and not same(key, text, typed.get(key, "")):
+            if key not in unsaved and not alike(key, text, typed.get(key, "")):
                 self.query_one(f"#section-{key}", Section).put(text)
         hides = self.say("profile_hides_shipped") if saved.hides else ""
         self.tell(self.say("profile_kept_as", file=saved.file, name=saved.draft.name) + hides)
@@ -280,7 +334,7 @@ class Desk(SightScreen):
         def show(look: Look) -> None:
             from promptlab.tui.picker import Requests
 
-            lines = look.lines or [(one.text, "") for one in look.findings]
+            lines = look.lines or [(line(one.of, say) if one.of else one.text, "") for one in look.findings]
             spans = [(f"{clean(line)}\n", "head" if style == "bold" else "same") for line, style in lines]
             if self.app.screen is self:
                 self.app.push_screen(Requests(say("profile_gets"), say("profile_gets_foot"), spans))
@@ -291,9 +345,10 @@ class Desk(SightScreen):
         """The file's own text again; ctrl+z in a section takes that back."""
         old = self.draft.old
         for area in self.query(Section):
-            if not same(area.key, area.said, old.texts.get(area.key, "")):
+            if not alike(area.key, area.said, old.texts.get(area.key, "")):
                 area.put(old.texts.get(area.key, ""))
-        self.query_one("#schema", Checkbox).value = old.schema
+        for box in self.query("#schema").results(Checkbox):
+            box.value = old.schema
         self.query_one("#name", Input).value = clean_line(self.draft.origin)
         self.tell(self.say("profile_reverted"))
 
@@ -311,11 +366,15 @@ class Desk(SightScreen):
     def _go(self, number: int) -> None:
         """To the section that a finding is about."""
         if number < len(self._findings):
-            for area in self.query(
-                f"#section-{self._findings[number].section}, #label-{self._findings[number].section}"
-            ):
+            one = self._findings[number]
+            for area in self.query(f"#section-{one.section}, #label-{one.section}"):
                 area.remove_class("-hidden")
                 area.focus()
+                if isinstance(area, Section) and one.section == FILE and one.line:
+                    area.move_cursor((min(one.line, area.document.line_count) - 1, 0), center=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action == "all" and self.draft.is_whole)
 
     def action_all(self) -> None:
         self._all = not self._all
@@ -323,7 +382,8 @@ class Desk(SightScreen):
 
     def action_leave(self) -> None:
         if self.draft.is_changed:
-            self.app.push_screen(Leave(self.say), self._left)
+            ways = [Item(how, self.say(f"profile_leave_{how}")) for how in ("save", "later", "discard", "on")]
+            self.app.push_screen(Question(self.say("profile_leave"), ways), self._left)
         else:
             self._end()
 
@@ -355,28 +415,3 @@ class Desk(SightScreen):
         else:
             self._keep()
         self.dismiss(self._saved or None)
-
-
-class Leave(ModalScreen[str | None]):
-    """What becomes of a text that is not saved: save, later, discard; None goes on writing."""
-
-    CSS = """
-    Leave { align: center middle; }
-    Leave #ask { width: 64; max-width: 96%; height: auto; background: $surface; border: round $primary; padding: 0 1; }
-    Leave OptionList { height: auto; border: none; background: $surface; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "k_back", show=False)]
-
-    def __init__(self, say: Say) -> None:
-        super().__init__()
-        self._say = say
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="ask"):
-            yield Static(Content.styled(self._say("profile_leave"), "bold"))
-            ways = [Option(self._say(f"profile_leave_{how}"), id=how) for how in ("save", "later", "discard", "on")]
-            yield OptionList(*ways, markup=False, compact=True)
-
-    @on(OptionList.OptionSelected)
-    def selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(None if event.option_id == "on" else event.option_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,6 +14,8 @@ from textual.widgets import OptionList, Static
 
 from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
+from promptlab.render.wrap import fit, width
+from promptlab.tui.advice import short
 from promptlab.tui.board import board_of
 from promptlab.tui.key import translate
 from promptlab.tui.past import FORMATS, KINDS, about, file_name, fits, line, wanted
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from promptlab.tui.text import Say
 
 SIDE_FROM = 110  # cells, from which what is known of a run stands beside the list
+_BAR = 2  # cells that the list's scrollbar takes
+_PROMPT = 20  # cells that a prompt gets before all but the run's number
+_TARGETS = 32  # cells that the targets of a row may take: what was asked is to be seen, too
+_GAP = "  "
 
 
 class Runs(Picker):
@@ -43,6 +49,7 @@ class Runs(Picker):
         self._say, self._history = screen.say, screen.lab.history
         self._runs: dict[int, Summary] = {}
         self._texts: dict[str, Mapping[int, str]] = {}
+        self._cells = 0  # of a row
         say = self._say
         super().__init__(say("history"), say("history_filter"), say("history_keys"), say("history_empty"), self._wanted)
         translate(self, say)
@@ -55,6 +62,22 @@ class Runs(Picker):
 
     def on_resize(self) -> None:
         self.query_one("#about").display = self.app.size.width >= SIDE_FROM
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The rows that stand there have the width that the list has now."""
+        listed = self.query_one(OptionList)
+        if self._cells != (cells := listed.region.width - _BAR):
+            self._cells = cells
+            for at, item in enumerate(self._items):
+                listed.replace_option_prompt_at_index(at, Content(self._row(int(item.id.split()[1]))))
+
+    def _row(self, run: int) -> str:
+        return row(self._runs[run], self._say, self._cells)
+
+    def fill(self, letters: str, items: list[Item], why: str) -> None:
+        self._fit()
+        super().fill(letters, [Item(item.id, self._row(int(item.id.split()[1]))) for item in items], why)
 
     def _wanted(self, letters: str) -> list[Item]:
         """In a thread: the runs that the letters ask for."""
@@ -87,6 +110,32 @@ class Runs(Picker):
         at = self.query_one(OptionList).highlighted
         if at is not None and at < len(self._items):
             self.dismiss(f"{what} {self._items[at].id.split()[1]}")
+
+
+def row(run: Summary, say: Say, cells: int) -> str:
+    """Number, day, how many cells ended well, targets, profile, axes, prompt. What is least of all looked for gives way
+    to the prompt, and is left out whole."""
+    done, count = run.states.count("done"), len(run.states)
+    names, when = short(set(run.targets)), moment(run.created)
+    targets = ", ".join(names[target] for target in dict.fromkeys(run.targets))
+    profile = f"[{clean_line(run.profile)}]" if run.profile else ""
+    axes = clean_line(" × ".join(f"{name} {count}" for name, count in run.axes or () if count > 1))
+    state = "" if run.state == "done" else say.known(f"state_{run.state}", run.state)
+    prompt = clean_line(run.prompt)
+    parts = [str(run.id), when[5:], f"{done}/{count}" if done < count else f"{count}", state,
+             fit(targets, _TARGETS), profile, axes, prompt]  # fmt: skip
+    ways = [(6, ""), (5, ""), (1, when[5:10]), (4, fit(targets, _TARGETS // 2)), (4, ""),
+            (2, parts[2] if done < count else ""), (1, ""), (3, "")]  # fmt: skip
+    for at, less in ways:
+        if _room(parts, cells) >= min(width(prompt), max(_PROMPT, cells // 3)):
+            break
+        parts[at] = less
+    return fit(_GAP.join(part for part in parts if part), max(1, cells))
+
+
+def _room(parts: Sequence[str], cells: int) -> int:
+    """Cells that are left for the prompt, the last of them."""
+    return cells - sum(width(part) + len(_GAP) for part in parts[:-1] if part)
 
 
 def _told(run: Summary, say: Say, excerpt: str) -> Content:
@@ -165,10 +214,10 @@ _DO: dict[str, Callable[[LabScreen, int], None]] = {"open": _open, "again": _aga
 
 def past_board(past: Past, say: Say) -> Board:
     """A run of the history in panes."""
-    last = max((stamped.at for stamped in past.events), default=0.0)
-    when = moment(past.run.created)
-    board = board_of(past.run, past.costing, say, lambda: last, when, past.windows)
+    latest = 0.0
+    board = board_of(past.run, past.costing, say, lambda: latest, moment(past.run.created), past.windows)
     for stamped in past.events:
+        latest = max(latest, stamped.at)
         board.take(stamped)
     for pane in board.panes:
         pane.to_turn()

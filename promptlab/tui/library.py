@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -18,6 +19,7 @@ from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad
 from promptlab.tui.foot import Foot
 from promptlab.tui.key import translate
+from promptlab.tui.picker import Item, Line, Question
 from promptlab.tui.shelf import Card, Look, Shelf, pick
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
 from promptlab.tui.text import Say
@@ -52,7 +54,12 @@ def open_library(screen: LabScreen) -> None:
             screen.editor.clear()
             screen.tell(say("profile_has_prompt"))
 
-    library = Library(shelf, say, screen.words, screen.editor.text, marked)
+    def renamed(name: str, new: str) -> None:
+        with suppress(LabError):  # words that can't be read name none
+            if profile(screen.words) == name:
+                screen.words = put_profile(screen.words, new)
+
+    library = Library(shelf, say, screen.words, screen.editor.text, marked, renamed)
     screen.app.push_screen(library, chosen)
 
 
@@ -70,28 +77,36 @@ class Letters(Input):
 class Library(SightScreen):
     """Gives the name of the profile that is to be used, or None."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  an instance variable of Screen
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-fair"), (100, "-wide")]  # noqa: RUF012  an instance variable
     PAUSE = 0.15
     CSS = f"""{SHEET}
     Library #letters {{ margin: 0; }}
     Library.-narrow #halves {{ layout: vertical; }}
     Library #cards {{ width: 45%; height: 100%; border: none; background: $background; text-wrap: nowrap;
                      text-overflow: ellipsis; }}
-    Library.-narrow #cards {{ width: 100%; height: 40%; }}
-    Library.-narrow #side {{ height: 1fr; }}
+    Library.-fair #cards {{ width: {_NAME + 9}; }}
+    Library.-narrow #cards {{ width: 100%; height: 1fr; }}
+    Library.-narrow #side {{ width: 100%; height: 35%; }}
+    Library.-narrow #side:focus {{ height: 75%; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "k_profile_back", id="profiles.back"),
         Binding("f2", "edit", "k_profile_edit", id="profiles.edit"),
         Binding("ctrl+n", "new", "k_profile_new", id="profiles.new"),
+        Binding("f6", "rename", "k_profile_rename", id="profiles.rename"),
+        Binding("f8", "remove", "k_profile_remove", id="profiles.remove"),
         Binding("down", "move('down')", "k_down", id="profiles.down", show=False),
         Binding("up", "move('up')", "k_up", id="profiles.up", show=False),
         Binding("pagedown", "move('page_down')", "k_page_down", id="profiles.page_down", show=False),
         Binding("pageup", "move('page_up')", "k_page_up", id="profiles.page_up", show=False),
     ]
 
-    def __init__(self, shelf: Shelf, say: Say, words: str, prompt: str, marked: str = "") -> None:
+    def __init__(
+        self, shelf: Shelf, say: Say, words: str, prompt: str, marked: str = "",
+        renamed: Callable[[str, str], object] = lambda name, new: None,
+    ) -> None:  # fmt: skip
         super().__init__(say)
+        self._renamed = renamed
         self._shelf, self._words, self._prompt, self._marked = shelf, words, prompt, marked
         self._cards: Sequence[Card] = ()
         self._listed: list[Card] = []
@@ -145,8 +160,17 @@ class Library(SightScreen):
         sign = "✗" if card.fault else "✎" if card.waits else "●" if card.own else " "
         name = pad(fit(clean_line(card.name), _NAME), _NAME)
         language = pad(fit(clean_line(card.language), 2), 2)
-        return Content.assemble((f"{sign} ", "$text-warning"), (name, "bold"), " ", (language, "dim"), " ",
-                                clean_line(card.fault or card.description))  # fmt: skip
+        told = "" if self.has_class("-fair") else clean_line(card.fault or card.description)  # it stands beside
+        return Content.assemble((f"{sign} ", "$text-warning"), (name, "bold"), " ", (language, "dim"), " ", told)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._list_again)
+
+    def _list_again(self) -> None:
+        """What a line tells is another, where what stands beside the list does."""
+        cards = self.query_one("#cards", OptionList)
+        for at, card in enumerate(self._listed):
+            cards.replace_option_prompt_at_index(at, self._line(card))
 
     @property
     def marked(self) -> Card | None:
@@ -159,7 +183,8 @@ class Library(SightScreen):
     def highlighted(self) -> None:
         card = self.marked
         if card is not None:
-            self.query_one("#shown", Static).update(self._head(card))
+            head = [*self._head(card), Content.styled(clean_line(card.file), "dim")]
+            self.query_one("#shown", Static).update(Content("\n").join(head))
             self.query_one("#side").scroll_home(animate=False)
             self.expect()
 
@@ -178,22 +203,22 @@ class Library(SightScreen):
     def see(self, card: Card, look: Look) -> None:
         if card == self.marked:
             lint = finding_lines(look.findings, self.say) or [Content.styled(self.say("lint_none"), "$text-success")]
-            parts = [self._head(card), *lint, Content(""), preview(look)]
+            file = Content.styled(clean_line(card.file), "dim")
+            parts = [*self._head(card), *lint, file, Content(""), preview(look)]
             self.query_one("#shown", Static).update(Content("\n").join(parts))
 
-    def _head(self, card: Card) -> Content:
+    def _head(self, card: Card) -> list[Content]:
         say = self.say
         origin = say("profile_origin_own" if card.own else "profile_origin_shipped")
         lines = [Content.assemble((clean_line(card.name), "bold $text-accent"), f"  {origin}  ",
                                   (" ".join(map(clean_line, [card.language, *card.tags])), "dim"))]  # fmt: skip
         lines += [Content(clean_line(text)) for text in (card.description,) if text]
-        lines.append(Content.styled(clean_line(card.file), "dim"))
         if card.waits:
             lines.append(Content.styled(say("profile_waits"), "$text-warning"))
         if card.fault:
             lines.append(Content.styled(f"✗ {clean_line(card.fault)}", "$text-error bold"))
-            lines.append(Content(say("profile_broken_hint", name=clean_line(card.name))))
-        return Content("\n").join([*lines, Content("")])
+            lines.append(Content(say("profile_broken_hint")))
+        return lines
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -231,3 +256,59 @@ class Library(SightScreen):
             self.fill()
 
         self.app.push_screen(Desk(self._shelf, self.say, opened, self._words, self._prompt), left)
+
+    def _own(self) -> Card | None:
+        """The marked profile, where it is the user's; of a shipped one it is told that it stays."""
+        card = self.marked
+        if card is not None and not card.own:
+            self.tell(self.say("profile_shipped_stays", name=clean_line(card.name)), error=True)
+            return None
+        return card
+
+    def action_rename(self) -> None:
+        card, say = self._own(), self.say
+        if card is None:
+            return
+
+        def named(new: str | None) -> None:
+            if new and new.strip() not in ("", card.name):
+                self.aside(lambda: self._shelf.rename(card.name, new.strip()), done)
+
+        def done(found: tuple[str, Sequence[str]]) -> None:
+            new, users = found
+            self._renamed(card.name, new)
+            self._marked = new
+            self.query_one("#letters", Input).value = ""
+            told = [say("profile_renamed", name=card.name, new=new)]
+            told += [say("profile_users", users=say("comma").join(users), name=card.name)] if users else []
+            self.tell(say("comma").join(told))
+            self.fill()
+
+        self.app.push_screen(Line(say("profile_rename_to", name=clean_line(card.name)), card.name, say("line_keys")),
+                             named)  # fmt: skip
+
+    def action_remove(self) -> None:
+        card = self._own()
+        if card is not None:
+            self.aside(lambda: self._shelf.users(card.name), lambda users: self._ask(card, users))
+
+    def _ask(self, card: Card, users: Sequence[str]) -> None:
+        say, at = self.say, self._listed.index(card) if card in self._listed else 0
+        asked = [say("profile_remove", name=clean_line(card.name), file=clean_line(card.file))]
+        asked += [say("profile_remove_users", users=clean_line(say("comma").join(users)))] if users else []
+        asked += [say("profile_remove_waits")] if card.waits else []
+        left = [one for one in self._listed if one != card]
+
+        def answered(answer: str | None) -> None:
+            if answer == "yes":
+                self.aside(lambda: self._shelf.remove(card.name), removed)
+
+        def removed(behind: bool) -> None:
+            self._marked = card.name if behind or not left else left[min(at, len(left) - 1)].name
+            if not left:
+                self.query_one("#letters", Input).value = ""
+            self.tell(say("profile_removed_behind" if behind else "profile_removed", name=card.name))
+            self.fill()
+
+        answers = [Item(how, say(f"profile_remove_{how}")) for how in ("no", "yes")]
+        self.app.push_screen(Question("\n".join(asked), answers), answered)

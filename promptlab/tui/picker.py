@@ -1,4 +1,4 @@
-"""A list to choose from by a few letters, a line to be written, and pages to be read."""
+"""A list to choose from by a few letters, a line to be written, a question, and pages to be read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from promptlab.errors import LabError
-from promptlab.render.sanitise import clean_line
+from promptlab.render.sanitise import clean, clean_line
 from promptlab.render.wrap import pad, width, wrap_line
 from promptlab.tui.aside import is_here
 
@@ -135,6 +135,33 @@ class Line(ModalScreen[str | None]):
     @on(Input.Submitted)
     def submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
+
+
+class Question(ModalScreen[str | None]):
+    """Gives the id of the answer that is chosen, or None."""
+
+    CSS = """
+    Question { align: center middle; }
+    Question #ask { width: 64; max-width: 96%; height: auto; max-height: 100%; background: $surface;
+                    border: round $primary; padding: 0 1; }
+    Question #asked { max-height: 8; }
+    Question OptionList { height: auto; border: none; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "k_back", show=False)]
+
+    def __init__(self, title: str, answers: Sequence[Item]) -> None:
+        super().__init__()
+        self._title, self._answers = title, answers
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="ask"):
+            yield Static(Content.styled(clean(self._title), "bold"), id="asked")
+            answers = [Option(Content(answer.line), id=answer.id) for answer in self._answers]
+            yield OptionList(*answers, markup=False, compact=True)
+
+    @on(OptionList.OptionSelected)
+    def selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)
 
 
 class Help(ModalScreen[None]):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from promptlab.profile.section import FOUR, MORE, ORDER, VARIABLES, Sections, same
 
+if TYPE_CHECKING:
+    from promptlab.profile.finding import Finding
+
 ALWAYS = ("description", *FOUR, VARIABLES)  # sections that are there to be filled, whatever the file has
+FILE = "file"  # the one section of a text that can't be read as a profile: all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A profile as it is edited. `origin` is the name that it was opened by (none: it is new), `base` the text of that
-    file then, `old` its sections."""
+    file then, `old` its sections. Where the file is no profile, its whole text is the one section FILE."""
 
     name: str
     sections: Sections
@@ -38,9 +42,18 @@ class Draft:
     old: Sections = field(default_factory=Sections)
 
     @property
+    def is_whole(self) -> bool:
+        return FILE in self.old.texts
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The sections that it is edited in."""
+        return (FILE,) if self.is_whole else ORDER
+
+    @property
     def is_changed(self) -> bool:
         now, old = self.sections, self.old
-        texts = any(not same(key, now.texts.get(key, ""), old.texts.get(key, "")) for key in ORDER)
+        texts = any(not alike(key, now.texts.get(key, ""), old.texts.get(key, "")) for key in self.keys)
         return texts or self.name != self.origin or now.schema != old.schema
 
     def put(self, key: str, text: str) -> Draft:
@@ -62,20 +75,34 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A finding: its section, its level (error, warning, note), and what is said of it."""
+    """A finding: its section, its level (error, warning, note), and what is said of it in English. `line` is one of the
+    whole file, where that is known; `of` is what lint has found, for other words."""
 
     section: str
     level: str
     text: str
+    line: int = 0
+    of: Finding | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of context: its name, its bytes, about how many tokens these are; or the `fault` that keeps it out."""
+
+    name: str
+    size: int = 0
+    tokens: int = 0
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a profile would come to: each target's messages as lines with their styles (bold, dim or none), and what is
-    found in it."""
+    """What a profile would come to: each target's messages as lines with their styles (bold, dim or none), what is
+    found in it, and its files of context."""
 
     lines: Sequence[tuple[str, str]] = ()
     findings: Sequence[Told] = ()
+    files: Sequence[Attached] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +130,25 @@ class Shelf(Protocol):
     def judge(self, draft: Draft, words: str, prompt: str) -> Look:
         """The same as `look` for a draft; what can't be read is a finding."""
 
-    def save(self, draft: Draft) -> Saved:
-        """Keep a draft in the user's own folder, or in its own file where it has its name; never over another one."""
+    def save(self, draft: Draft, *, unread: bool = False) -> Saved:
+        """Keep a draft in the user's own folder, or in its own file where it has its name; never over another one.
+        Raises ProfileError for what is no profile, unless the draft is a whole text that may be `unread`."""
 
     def keep(self, draft: Draft) -> None:
         """Keep what is not saved, so that it is not lost. Nothing goes wrong here that would be worth an error."""
 
     def forget(self, draft: Draft) -> None:
         """What was kept of a draft is not wanted any more."""
+
+    def users(self, name: str) -> Sequence[str]:
+        """The profiles that extend one."""
+
+    def rename(self, name: str, new: str) -> tuple[str, Sequence[str]]:
+        """Give a profile of the user's another name, and what was not saved of it with it; gives the name as it is now,
+        and the profiles that extend the old one and no longer find it."""
+
+    def remove(self, name: str) -> bool:
+        """Delete a profile of the user's, and what was not saved of it; whether another one has that name now."""
 
 
 def pick(cards: Sequence[Card], letters: str, origins: tuple[str, str]) -> list[Card]:
@@ -135,8 +173,15 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def alike(key: str, one: str, other: str) -> bool:
+    """Whether two texts of a section would be the same in a file."""
+    return one.rstrip("\n") == other.rstrip("\n") if key == FILE else same(key, one, other)
+
+
 def shown(draft: Draft, inherited: Mapping[str, str]) -> list[str]:
     """The sections that a draft shows at first: the four parts, and those that say something."""
+    if draft.is_whole:
+        return [FILE]
     return [
         key for key in ORDER if key in ALWAYS or draft.sections.texts.get(key) or (key in inherited and key != MORE)
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
@@ -14,11 +16,13 @@ from promptlab.errors import LabError
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui.aside import Glance, aside, told
 from promptlab.tui.key import keys_of, translate
-from promptlab.tui.shelf import Look, Told
+from promptlab.tui.shelf import FILE, Look, Told
 from promptlab.tui.text import Say
+from promptlab.tui.text.lint import line
 
 T = TypeVar("T")
 
+_MOVES = ("up", "down", "page_up", "page_down", "home", "end")  # keys that are no command
 _SIGNS = {"error": "✗", "warning": "▲", "note": "·"}
 _STYLES = {"error": "$text-error bold", "warning": "$text-warning", "note": "$text-muted"}
 
@@ -34,10 +38,32 @@ SHEET = """
 """
 
 
+class Commands(Provider):
+    """What the keys of a page do, in the palette."""
+
+    def _all(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        page = self.screen
+        for binding in page._bindings.key_to_bindings.values():
+            for one in binding:
+                if (one.id or "").rpartition(".")[2] not in (*_MOVES, "") and page.check_action(one.action, ()):
+                    yield one.description, one.tooltip, partial(page.run_action, one.action)
+
+    async def discover(self) -> Hits:
+        for name, what, do in self._all():
+            yield DiscoveryHit(name, do, help=what)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, what, do in self._all():
+            if (score := matcher.match(name)) > 0:
+                yield Hit(score, matcher.highlight(name), do, help=what)
+
+
 class SightScreen(Screen[str | None]):
     """`sight` says what is to be looked at now, and `see` shows what was found; both are the screen's own."""
 
     PAUSE = 0.35  # seconds without a key, after which it is worth looking
+    COMMANDS = {Commands}  # noqa: RUF012  an instance variable of Screen
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "help", "k_help", id="profiles.help", priority=True)]
 
     def __init__(self, say: Say) -> None:
@@ -62,7 +88,7 @@ class SightScreen(Screen[str | None]):
         aside(self, self.say, do, then, self.refuse)
 
     def refuse(self, error: LabError) -> None:
-        self.tell(told(error), error=True)
+        self.tell(told(error, self.say), error=True)
 
     def tell(self, text: str, *, error: bool = False) -> None:
         for notice in self.query("#told").results(Static):  # none where the screen was left meanwhile
@@ -78,12 +104,18 @@ class SightScreen(Screen[str | None]):
 
 
 def finding_lines(findings: Sequence[Told], say: Say) -> list[Content]:
-    """Each finding as a line: a sign, its section, what is said of it."""
-    return [
-        Content.assemble((f"{_SIGNS[one.level]} {say.known(f'section_{one.section}', one.section)}: ",
-                          _STYLES[one.level]), clean_line(one.text))
-        for one in findings
-    ]  # fmt: skip
+    """Each finding as a line: a sign, its section (of a whole file its line), what is said of it."""
+
+    def place(one: Told) -> str:
+        if one.section == FILE and one.line:
+            return say("section_line", line=one.line)
+        return say.known(f"section_{one.section}", one.section)
+
+    def text(one: Told) -> str:
+        return clean_line(line(one.of, say) if one.of is not None else one.text)
+
+    return [Content.assemble((f"{_SIGNS[one.level]} {place(one)}: ", _STYLES[one.level]), text(one))
+            for one in findings]  # fmt: skip
 
 
 def preview(look: Look) -> Content:

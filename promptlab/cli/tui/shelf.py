@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, ProfileError, UsageError
 from promptlab.places import Places
 from promptlab.profile.section import MORE, ORDER, Sections, join, place, section_of, split
-from promptlab.tui.shelf import Card, Draft, Look, Opened, Saved, Told
+from promptlab.tui.shelf import FILE, Attached, Card, Draft, Look, Opened, Saved, Told
 
 if TYPE_CHECKING:
     from promptlab.cli.planning import Asked
@@ -58,9 +58,12 @@ class Profiles:
     def judge(self, draft: Draft, words: str, prompt: str) -> Look:
         file = self._file(draft)
         try:
-            return self._looked(join(draft.base, draft.sections, file), file, words, prompt)
+            look = self._looked(_text(draft, file), file, words, prompt)
         except UsageError as error:
             return Look(findings=[_unreadable(error)])
+        if draft.is_whole:
+            return replace(look, findings=[replace(one, section=FILE) for one in look.findings])
+        return look
 
     def open(self, name: str, prompt: str = "") -> Opened:
         from promptlab.cli.keep import is_shipped
@@ -69,7 +72,7 @@ class Profiles:
         file = self._find(name) if name else None
         base = file_text(file) if file else ""
         own = file is None or not is_shipped(file)
-        old = split(base, file) if file else Sections()
+        old = _sections(base, file) if file else Sections()
         waits = self._kept(file)
         if waits is not None:
             draft, since = waits
@@ -77,8 +80,8 @@ class Profiles:
         begun = Sections({"prompt": prompt.strip()}) if not name and prompt.strip() else old
         return Opened(Draft(name, begun, name, base, old), own, self._inherited(base, file))
 
-    def save(self, draft: Draft) -> Saved:
-        from promptlab.cli.keep import check_name, is_shipped, own_folder, put, renamed, sound
+    def save(self, draft: Draft, *, unread: bool = False) -> Saved:
+        from promptlab.cli.keep import check_name, is_shipped, own_folder, put, renamed
         from promptlab.cli.shelf import file_text
         from promptlab.places import shipped_profiles
         from promptlab.profile import listed
@@ -87,7 +90,7 @@ class Profiles:
         source = self._find(draft.origin) if draft.origin else None
         over = source is not None and name == draft.origin and not is_shipped(source)
         shown = Path(name)
-        text = join(draft.base, draft.sections, shown)
+        text = _text(draft, shown)
         if over and source is not None:
             file = source.resolve()
             if file_text(file) != draft.base:
@@ -100,20 +103,77 @@ class Profiles:
             if file.exists() or file.is_symlink() or (nearer is not None and not is_shipped(nearer)):
                 raise UsageError(f"you have a profile '{name}' already", "choose another name for this one")
             text = renamed(text, name)
-        sound(text, file, self._places, shown=shown)
+        self._check(text, file, draft, unread=unread)
         put(text, file, force=over)
         self.forget(draft)
         kept = file_text(file)
-        sections = split(kept, file)
+        sections = _whole(kept) if draft.is_whole else split(kept, file)
         hides = not over and name in listed((shipped_profiles(),))
         return Saved(Draft(name, sections, name, kept, sections), str(file), hides)
+
+    def _check(self, text: str, file: Path, draft: Draft, *, unread: bool) -> None:
+        """Raises ProfileError for a text that is no profile; of one that may be `unread`, UsageError where it could not
+        be opened again."""
+        from promptlab.cli.keep import sound
+        from promptlab.cli.shelf import decoded
+
+        try:
+            sound(text, file, self._places, shown=Path(draft.name))
+        except UsageError as error:
+            if not (draft.is_whole and unread):
+                raise ProfileError(error.message, error.hint) from None
+            decoded(text.encode(), Path(draft.name))
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def users(self, name: str) -> list[str]:
+        from promptlab.profile import listed, parse
+
+        found = []
+        for user, file in listed(self._places.profiles).items():
+            with suppress(LabError):
+                if name in parse(_read(file) or "", file).extends:
+                    found.append(user)
+        return found
+
+    def rename(self, name: str, new: str) -> tuple[str, list[str]]:
+        from promptlab.cli import keep
+        from promptlab.cli.shelf import file_text
+        from promptlab.profile import listed
+
+        users = self.users(name)
+        new, old = keep.check_name(new), self._find(name)
+        waits, place, before = self._kept(old), self._draft(old), _read(old)
+        keep.rename(name, new, self._places)
+        if waits is not None:
+            draft, file = waits[0], old.with_name(f"{new}.yaml")
+            if draft.base == before:  # the name that the file itself may tell is another now
+                base = file_text(file)
+                draft = replace(draft, base=base, old=_whole(base) if draft.is_whole else split(base, file))
+            self._keep(replace(draft, origin=new, name=new if draft.name == name else draft.name), self._draft(file))
+            with suppress(OSError):
+                if place != self._draft(file):
+                    place.unlink(missing_ok=True)
+        return new, [] if name in listed(self._places.profiles) else users
+
+    def remove(self, name: str) -> bool:
+        from promptlab.cli import keep
+        from promptlab.profile import listed
+
+        waits = self._draft(self._find(name))
+        keep.remove(name, self._places, yes=True)
+        with suppress(OSError):
+            waits.unlink(missing_ok=True)
+        return name in listed(self._places.profiles)
 
     # -- what is not saved ---------------------------------------------------------------------------------------------
 
     def keep(self, draft: Draft) -> None:
+        self._keep(draft, self._draft(self._origin(draft)))
+
+    def _keep(self, draft: Draft, file: Path) -> None:
         record = {"origin": draft.origin, "name": draft.name, "base": draft.base, "texts": dict(draft.sections.texts),
                   "schema": draft.sections.schema}  # fmt: skip
-        file = self._draft(self._origin(draft))
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             number, new = tempfile.mkstemp(prefix=".draft-", dir=file.parent)  # for nobody else to read
@@ -135,9 +195,9 @@ class Profiles:
             if file.stat().st_size > _LARGEST:
                 return None
             record = json.loads(file.read_bytes())
-            texts = {str(key): str(text) for key, text in record["texts"].items() if key in ORDER}
+            texts = {str(key): str(text) for key, text in record["texts"].items() if key in (*ORDER, FILE)}
             base = str(record["base"])
-            old = split(base, source) if source is not None else Sections()
+            old = _whole(base) if FILE in texts else split(base, source) if source is not None else Sections()
             draft = Draft(str(record["name"]), Sections(texts, bool(record["schema"])),
                           source.stem if source else "", base, old)  # fmt: skip
             return draft, time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
@@ -209,15 +269,18 @@ class Profiles:
                 known.append(target_of(model, settings))
         try:
             findings = Linter(self._places.profiles, known, settings).findings(text, file)
-            whole = sound(text, file, self._places, shown=Path(file.name))
+            whole = replace(sound(text, file, self._places, shown=Path(file.name)), path=file)
         except UsageError as error:
-            return Look([*lines, *_fault(error)], [_whole_fault(error, text)])
+            said = LabError(error.message.replace(str(file), file.name), error.hint)
+            return Look([*lines, *_fault(said)], [_whole_fault(error, text)])
         targets = models or named(list(whole.targets), settings) or ["local"]
         for target in targets[:_MOST_TARGETS]:
             lines += self._gets(whole, target, asked, settings, prompt)
         if len(targets) > _MOST_TARGETS:
             lines.append((f"… {len(targets) - _MOST_TARGETS} more: promptlab profiles show --for", "dim"))
-        return Look([(line[:_LONGEST_LINE], style) for line, style in lines[:_MOST_LINES]], list(map(_told, findings)))
+        shown = [(line[:_LONGEST_LINE], style) for line, style in lines[:_MOST_LINES]]
+        anywhere = asked is not None and asked.allow_files
+        return Look(shown, list(map(_told, _once(findings))), list(_attached(whole, anywhere=anywhere)))
 
     def _gets(
         self, profile: Profile, target: str, asked: Asked | None, settings: Settings, prompt: str
@@ -241,7 +304,7 @@ class Profiles:
                     yield from profiles.told(one)
         except LabError as error:
             yield target, "bold"
-            yield from _fault(error)
+            yield from _fault(LabError(error.message.replace(f"{profile.path}: ", ""), error.hint))
             yield "", ""
 
 
@@ -265,20 +328,78 @@ def _at(settings: Settings, asked: Asked, models: list[str]) -> Settings:
     return replace(settings, endpoints={**settings.endpoints, **more})
 
 
+def _text(draft: Draft, file: Path) -> str:
+    """The file that a draft comes to. Raises UsageError for sections that can't be in one."""
+    if not draft.is_whole:
+        return join(draft.base, draft.sections, file)
+    if not draft.is_changed:
+        return draft.base
+    text = draft.sections.texts[FILE]
+    return text.replace("\n", "\r\n") if "\r\n" in draft.base else text
+
+
+def _sections(text: str, file: Path) -> Sections:
+    """Those of a file; of one that is no profile, its whole text is the only one."""
+    try:
+        return split(text, file)
+    except UsageError:
+        return _whole(text)
+
+
+def _whole(text: str) -> Sections:
+    return Sections({FILE: text.replace("\r\n", "\n")})
+
+
+def _read(file: Path) -> str | None:
+    from promptlab.cli.shelf import file_text
+
+    with suppress(UsageError):
+        return file_text(file)
+    return None
+
+
+def _attached(profile: Profile, *, anywhere: bool) -> Iterator[Attached]:
+    """The files of context, each pattern by itself: one that can't be read hides no other."""
+    from promptlab.metrics import estimate
+    from promptlab.profile.compose import gather
+
+    for pattern in profile.files:
+        try:
+            for name, text in gather(replace(profile, files=(pattern,)), anywhere=anywhere):
+                yield Attached(name, len(text.encode("utf-8", "replace")), estimate(text))
+        except LabError as error:
+            yield Attached(pattern, fault=error.message.partition(": context: ")[2] or error.message)
+
+
+def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings, with those that say the same of several targets as one."""
+    from promptlab.profile.finding import of_all
+
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        said = one.message.replace(one.target, "\0") if one.target else one.message
+        groups.setdefault((one.code, one.level, one.key, said, one.advice), []).append(one)
+    for first, *others in groups.values():
+        targets = dict.fromkeys(one.target for one in (first, *others) if one.target)
+        yield of_all(first, tuple(targets)) if others and targets else first
+
+
 def _fault(error: LabError) -> Sequence[tuple[str, str]]:
     return [(f"✗ {error.message}", ""), *([(f"  → {error.hint}", "dim")] if error.hint else [])]
 
 
 def _told(finding: Finding) -> Told:
     advice = f" → {finding.advice}" if finding.advice else ""
-    return Told(section_of(finding.key), finding.level, f"{finding.code} {finding.message}{advice}")
+    said = f"{finding.code} {finding.message}{advice}"
+    return Told(section_of(finding.key), finding.level, said, finding.line, finding)
 
 
 def _whole_fault(error: LabError, text: str) -> Told:
     """What is wrong with a file, by its section: the line that it names is one of the whole file."""
     line = re.search(r", line (\d+)", error.message)
     section = place(text, int(line[1]))[0] if line else "goal"
-    return _fault_in(section, error.message.partition(": ")[2] or error.message, error.hint)
+    told = _fault_in(section, error.message.partition(": ")[2] or error.message, error.hint)
+    return replace(told, line=int(line[1]) if line else 0)
 
 
 def _unreadable(error: LabError) -> Told:
