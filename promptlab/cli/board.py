@@ -8,7 +8,7 @@ from typing import TextIO
 from promptlab.providers.discovery import Server
 from promptlab.providers.listing import Model
 from promptlab.providers.roster import Wanted, gone, in_order, picked
-from promptlab.render.facts import context_text
+from promptlab.render.facts import context_text, dollars
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 
@@ -188,11 +188,7 @@ def price_text(model: Model) -> str:
         return "free: local"
     if model.price is None:
         return "unknown"
-    return "free" if model.price == (0, 0) else " / ".join(_dollars(part * 1e6) for part in model.price)
-
-
-def _dollars(amount: float) -> str:
-    return f"{amount:.0f}" if amount >= 1000 else f"{amount:.3g}"
+    return "free" if model.price == (0, 0) else dollars(model.price)
 
 
 def _size(model: Model) -> str:

@@ -215,6 +215,11 @@ def context_text(count: int | None) -> str:
     return str(count) if count < 1000 else f"{count // 1024 if by_1024 else round(count / 1000)}k"
 
 
+def dollars(price: tuple[float, float]) -> str:
+    """A price of US dollars a token, in and out, as that of a million: `0.15 / 0.6`."""
+    return " / ".join(f"{part:.0f}" if part >= 1000 else f"{part:.3g}" for part in (each * 1e6 for each in price))
+
+
 def moment(created: str) -> str:
     """The time of something that was written down in UTC, as the user's clock had it: `2026-11-22 18:05`."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from promptlab.render.facts import context_text
+from promptlab.render.facts import context_text, dollars
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
 
@@ -194,8 +194,8 @@ def columns(row: Row, say: Say) -> Columns:
     return (
         clean_line(choice.target), kind_text(model, say) or "?" if choice.here else "",
         say(f"models_thinks_{model.thinks}") if model.thinks else "?" if choice.here else "",
-        context_text(model.context), say("free") if model.local else price_text(model), key_text(choice, say),
-        "  ".join(notes),
+        context_text(model.context), say("free") if model.local else dollars(model.price) if model.price else "?",
+        key_text(choice, say), "  ".join(notes),
     )  # fmt: skip
 
 
@@ -256,10 +256,3 @@ def detail(row: Row, say: Say) -> str:
         f"{say('models_key')}: {key}" if key != "-" else "", said[-1],
     ]  # fmt: skip
     return " · ".join(part for part in parts if part)
-
-
-def price_text(model: Model) -> str:
-    """US dollars per million tokens, in and out."""
-    if model.price is None:
-        return "?"
-    return " / ".join(f"{part * 1e6:.3g}" for part in model.price)
