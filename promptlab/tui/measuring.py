@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from promptlab.tui.board import Board
     from promptlab.tui.ladder import Ladder
     from promptlab.tui.marked import Row
-    from promptlab.tui.screen import LabScreen
+    from promptlab.tui.runs import RunsScreen
 
 _PAGE = 96  # cells of a page at most
 Found = tuple["Reading | None", "dict[tuple[int, int, int], list[Row]]", int | None, float]
 
 
-def measure(screen: LabScreen) -> None:
+def measure(screen: RunsScreen) -> None:
     """Read what has ended since the last look, in a thread, where it is time for it."""
     board = screen.board
     if board is None or board.ladder is None or board.style != "ladder":
@@ -47,7 +47,7 @@ def measure(screen: LabScreen) -> None:
     screen.aside(f"measure {id(ladder)}", read, lambda found: _took(screen, board, ladder, found))
 
 
-def _took(screen: LabScreen, board: Board, ladder: Ladder, found: Found) -> None:
+def _took(screen: RunsScreen, board: Board, ladder: Ladder, found: Found) -> None:
     reading, drawn, best, took = found
     ladder.measured.end(time.monotonic(), reading, took)
     ladder.best, ladder.asked = ladder.best if ladder.asked else best, True
@@ -58,7 +58,7 @@ def _took(screen: LabScreen, board: Board, ladder: Ladder, found: Found) -> None
         measure(screen)
 
 
-def open_measures(screen: LabScreen) -> None:
+def open_measures(screen: RunsScreen) -> None:
     """All that is measured, as `promptlab sweep` prints it: table, plots, findings."""
     from promptlab.render.sanitise import clean_line
     from promptlab.tui.picker import Requests
@@ -92,7 +92,7 @@ def open_measures(screen: LabScreen) -> None:
     screen.aside("measures", drawn, show)
 
 
-def mark_best(screen: LabScreen) -> None:
+def mark_best(screen: RunsScreen) -> None:
     """Mark the answer in focus as the best of its run, or take the mark back."""
     board, say = screen.board, screen.say
     if board is None or board.run is None:
@@ -111,7 +111,7 @@ def mark_best(screen: LabScreen) -> None:
                      lambda marked: _marked(screen, board, number, marked))  # fmt: skip
 
 
-def _marked(screen: LabScreen, board: Board, number: int, marked: bool) -> None:
+def _marked(screen: RunsScreen, board: Board, number: int, marked: bool) -> None:
     if board.ladder is not None:
         board.ladder.best, board.ladder.asked = number if marked else None, True
     screen.canvas.paint()
