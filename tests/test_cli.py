@@ -359,6 +359,13 @@ def test_closed_streams_do_not_end_up_in_the_history(lab: Lab, serve: Servers) -
     assert lab.shown()["cells"][0]["answer"] == "Snow falls 雪"
 
 
+@pytest.mark.parametrize("words", [("tui",), ("profiles", "new", "x")])
+def test_a_closed_stdin_is_an_empty_one(lab: Lab, words: tuple[str, ...]) -> None:
+    process = lab.start(*words, through=("/bin/sh", "-c", 'exec "$@" <&-', "sh"))
+    _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2 and b"Traceback" not in told and told.count(b"\n") == 2
+
+
 @pytest.mark.parametrize("words", [("--help",), ("ask", "--help"), ("--version",)])
 def test_help_says_what_there_is(lab: Lab, words: tuple[str, ...]) -> None:
     done = lab(*words)

@@ -73,14 +73,16 @@ def test_a_screen_that_was_left_is_told_nothing() -> None:
 def test_of_those_with_a_name_only_the_newest_comes_back() -> None:
     async def main(screen: Screen) -> None:
         page, free, found = screen.app.screen, threading.Event(), list[str]()
-        ended = threading.Event()
+        began, ended = threading.Event(), threading.Event()
 
         def first() -> str:
+            began.set()
             free.wait(30)
             ended.set()
             return "first"
 
         aside(page, SAY, first, found.append, lambda error: None, newest="open")
+        await asyncio.to_thread(began.wait, 30)
         aside(page, SAY, lambda: "second", found.append, lambda error: None, newest="open")
         await screen.until(lambda: found)
         free.set()

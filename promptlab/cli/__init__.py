@@ -50,11 +50,12 @@ def _carry_out(arguments: list[str]) -> int:
 
 
 def _secure_streams() -> None:
-    """Streams that take any text: one that was closed goes nowhere (and its number not to the history's file),
-    and what an old locale's encoding has no room for is written as \\u96ea."""
+    """Streams that take any text: one that was closed is empty or goes nowhere (and its number not to the history's
+    file), and what an old locale's encoding has no room for is written as \\u96ea."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115
     sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

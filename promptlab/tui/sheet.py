@@ -9,8 +9,11 @@ from pathlib import Path
 from traceback import extract_tb
 
 from promptlab.render.wrap import WrapBuffer, width, wrap_line
-from promptlab.tui.marked import Marked, Row, Span, joint
+from promptlab.tui.marked import Marked, Row, Span, joint, softly
 from promptlab.tui.text import Say
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # or an error is printed over the screen
 
 
 class Sheet:
@@ -73,9 +76,7 @@ class Sheet:
         return self._written[number] if self._written is not None else ()
 
     def _fall(self, error: Exception) -> None:
-        log = logging.getLogger(__name__)
-        log.addHandler(logging.NullHandler())  # or it is printed over the screen
-        log.error("no Markdown could be made of a text", exc_info=error)
+        _log.error("no Markdown could be made of a text", exc_info=error)
         self.fallen += 1
         where = extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}, {Path(where.filename).name}:{where.lineno}"
@@ -84,21 +85,29 @@ class Sheet:
 
 
 class Written:
-    """A text as it was written, in rows of `cells`, and below it a note. Made of nothing that Markdown is made by."""
+    """A text as it was written, in rows of `cells`, and below it a note. Nothing of it parses Markdown."""
 
     def __init__(self, cells: int, note: str) -> None:
         self._cells = cells
         self._rows: list[Row] = []  # of lines that have ended
-        self._line = WrapBuffer(cells)
+        self._begin()
         self._note: list[Row] = [(), *((Span(line, "note"),) for line in wrap_line(note, cells))]
+
+    def _begin(self) -> None:
+        self._open: list[str] = []  # the line that has not ended
+        self._line = WrapBuffer(self._cells)
 
     def append(self, text: str) -> None:
         first, *others = text.split("\n")
-        self._line.append(first)
+        self._extend(first)
         for piece in others:
-            self._rows += [self._row(number) for number in range(len(self._line.lines))] or [()]
-            self._line = WrapBuffer(self._cells)
-            self._line.append(piece)
+            self._rows += softly([Span("".join(self._open), "answer")], self._line.lines) or [()]
+            self._begin()
+            self._extend(piece)
+
+    def _extend(self, piece: str) -> None:
+        self._open.append(piece)
+        self._line.append(piece)
 
     def _row(self, number: int) -> Row:
         """A row of the line that has not ended."""
