@@ -59,11 +59,20 @@ class Sentence(str):
         """A text without parts; a Sentence stays what it is."""
         return text if isinstance(text, cls) else cls(text.replace("{", "{{").replace("}", "}}"))
 
+    def changed(self, **slots: object) -> Self:
+        """The same with other parts in some of its slots."""
+        return type(self)(self.form, **{**self.slots, **slots})
+
     @classmethod
-    def joined(cls, separator: str, texts: Iterable[str]) -> Self:
-        """Several, each of which keeps its parts; what stands between them is a Sentence too."""
+    def joined(cls, separator: str, texts: Iterable[str], last: str = "") -> Self:
+        """Several, each of which keeps its parts; what stands between them is a Sentence too, and so is what stands
+        before the `last` one, where that differs."""
         slots = {f"t{number}": text for number, text in enumerate(texts)}
-        return cls("{between}".join(f"{{{name}}}" for name in slots), between=cls.whole(separator), **slots)
+        form = "{between}".join(f"{{{name}}}" for name in slots)
+        if last:
+            form = "{last}".join(form.rsplit("{between}", 1))
+            slots["last"] = cls.whole(last)
+        return cls(form, between=cls.whole(separator), **slots)
 
 
 class LabError(Exception):

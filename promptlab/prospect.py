@@ -11,9 +11,9 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from promptlab.axis import set_only
+from promptlab.errors import Sentence
 from promptlab.knowledge import SCALES, Facts
 from promptlab.params import BODY, PARAMETERS, Value, show
-from promptlab.phrase import Phrase, worded
 from promptlab.request import Verdict, Wire
 
 Word = Literal["real", "ignored", "pinned", "refused", "partly", "cut", "unknown"]
@@ -26,8 +26,7 @@ _VOID = ("ignored", "pinned", "refused")
 class Prospect:
     """What one axis is at one target, in a word and a sentence. `instead` says what can be swept there in its place;
     `dropped` are values that the endpoint refuses and `merged` groups of values that are one on the wire: of each, one
-    is sent. `neutral` are samplers that are sent so that they don't cut. `said` and `ways` are the parts of the
-    sentence for other words: what it is, and what can be swept instead."""
+    is sent. `neutral` are samplers that are sent so that they don't cut."""
 
     target: str
     axis: str
@@ -37,13 +36,16 @@ class Prospect:
     dropped: tuple[Value, ...] = ()
     merged: tuple[tuple[Value, ...], ...] = ()
     neutral: Mapping[str, Value] = field(default_factory=dict)
-    said: tuple[Phrase, ...] = field(default=(), compare=False)
-    ways: tuple[Phrase, ...] = field(default=(), compare=False)
 
     @property
     def is_void(self) -> bool:
         """Whether the axis does nothing at this target, and is collapsed."""
         return self.word in _VOID
+
+    @property
+    def line(self) -> str:
+        """The target and what the axis is there."""
+        return Sentence("{target}: {what}", target=self.target, what=self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,53 +188,21 @@ def _parameters(place: Place) -> dict[str, Value]:
 
 # -- words -------------------------------------------------------------------------------------------------------------
 
-EN: dict[str, str] = {
-    "honoured": "it is honoured",
-    "unknown": "nobody knows whether it does anything there{note}: --audit finds out",
-    "cuts": "the server cuts to {samplers} first: what is left varies less than the axis says",
-    "neutral.one": "{samplers} is sent with it, so that the server's own samplers don't cut first; --keep-samplers "
-                   "leaves them",
-    "neutral.some": "{samplers} are sent with it, so that the server's own samplers don't cut first; --keep-samplers "
-                    "leaves them",
-    "merged": "{values} are one there{once}",
-    "refused.one": "{values} is refused{note}{unsent}",
-    "refused.some": "{values} are refused{note}{unsent}",
-    "void": "{word} {where}{note}",
-    "pinned": "it is fixed{at}",
-    "refused": "it is refused{note}",
-    "ignored": "it is accepted and has no effect{note}",
-    "collapsed": "one column is sent, without it",
-    "effort": "--axis effort={levels}{doubt}",
-    "budget": "--axis thinking_budget=…, from {low} tokens{doubt}",
-    "budget.to": "--axis thinking_budget=…, from {low} to {high} tokens{doubt}",
-    "unthinking": "{axis} with --effort none",
-    # Parts of the above
-    "note": " ({note})",
-    "doubt": " (nobody knows whether it does anything there)",
-    "once": ", and sent once",
-    "unsent": ", and not sent",
-    "fixed-at": " at {value}",
-    "sampler": "{name} {value}",
-    "sampler.own": "its own {name}",
-    "word.ignored": "ignored",
-    "word.pinned": "pinned",
-    "word.refused": "refused",
-    "at": "at {values}",
-    "at-axis": "at {axis} {values}",
-}  # fmt: skip
+_NEUTRAL = ("{samplers} is sent with it, so that the server's own samplers don't cut first; "
+            "--keep-samplers leaves them")  # fmt: skip
+_NEUTRALS = ("{samplers} are sent with it, so that the server's own samplers don't cut first; "
+             "--keep-samplers leaves them")  # fmt: skip
+_BUDGET = "--axis thinking_budget=…, from {low} tokens{doubt}"
+_BUDGET_TO = "--axis thinking_budget=…, from {low} to {high} tokens{doubt}"
 
 
-def _worded(phrase: Phrase) -> str:
-    return worded(phrase, EN, _and)
-
-
-def _note(note: str) -> Phrase | str:
-    return Phrase("note", {"note": note}) if note else ""
+def _note(note: str) -> str:
+    return Sentence(" ({note})", note=Sentence.whole(note)) if note else ""
 
 
 def _prospect(
     target: str, name: str, survey: _Survey, cuts: Mapping[str, Value], added: Mapping[str, Value],
-    instead: Callable[[], tuple[Phrase, ...]], *, collapse: bool,
+    instead: Callable[[], tuple[str, ...]], *, collapse: bool,
 ) -> Prospect:  # fmt: skip
     seen = survey.seen[name]
     dead = [one for one in seen if one.verdict.word in _VOID]
@@ -243,7 +213,7 @@ def _prospect(
         if tuple(group) not in merged:
             merged.append(tuple(group))
     dropped = _distinct(one.value for one in dead if one.is_dropped)
-    said: list[Phrase] = []
+    said: list[str] = []
     word: Word = "real"
     if dead:
         word = "partly"
@@ -251,20 +221,22 @@ def _prospect(
     elif any(one.verdict.word == "unknown" for one in seen):
         word = "unknown"
         note = next((one.verdict.note for one in seen if one.verdict.note), "")
-        said.append(Phrase("unknown", {"note": _note(note)}))
+        said.append(Sentence("nobody knows whether it does anything there{note}: --audit finds out", note=_note(note)))
     if cuts:
         word = "cut" if word == "real" else word
-        said.append(Phrase("cuts", {"samplers": _samplers(cuts)}))
+        said.append(Sentence("the server cuts to {samplers} first: what is left varies less than the axis says",
+                             samplers=_samplers(cuts)))  # fmt: skip
     if added:
-        said.append(Phrase("neutral.some" if len(added) > 1 else "neutral.one", {"samplers": _samplers(added)}))
-    once = Phrase("once") if collapse else ""
-    said += [Phrase("merged", {"values": tuple(map(show, group)), "once": once}) for group in merged]
-    text = "; ".join(map(_worded, said)) or _worded(Phrase("honoured"))
-    return Prospect(target, name, word, f"{name}: {text}", (), dropped, tuple(merged), dict(added), tuple(said))
+        said.append(Sentence(_NEUTRALS if len(added) > 1 else _NEUTRAL, samplers=_samplers(added)))
+    once = Sentence(", and sent once") if collapse else ""
+    said += [Sentence("{values} are one there{once}", values=_shown(group), once=once) for group in merged]
+    told = Sentence.joined("; ", said) or Sentence("it is honoured")
+    return Prospect(target, name, word, Sentence("{axis}: {told}", axis=name, told=told), (), dropped, tuple(merged),
+                    dict(added))  # fmt: skip
 
 
 def _dead(
-    target: str, name: str, dead: Sequence[_Seen], ways: tuple[Phrase, ...], *, collapse: bool
+    target: str, name: str, dead: Sequence[_Seen], instead: tuple[str, ...], *, collapse: bool
 ) -> Prospect:  # fmt: skip
     verdict = dead[0].verdict
     note = _note(verdict.note)
@@ -272,45 +244,48 @@ def _dead(
     match verdict.word:
         case "pinned":
             word = "pinned"
-            at = Phrase("fixed-at", {"value": show(verdict.value)}) if verdict.value is not None else note
-            what = Phrase("pinned", {"at": at})
+            at = Sentence(" at {value}", value=show(verdict.value)) if verdict.value is not None else note
+            what = Sentence("it is fixed{at}", at=at)
         case "refused":
-            word, what = "refused", Phrase("refused", {"note": note})
+            word, what = "refused", Sentence("it is refused{note}", note=note)
         case _:
-            word, what = "ignored", Phrase("ignored", {"note": note})
-    said = (what, Phrase("collapsed")) if collapse else (what,)
-    text, instead = f"{name}: {'; '.join(map(_worded, said))}", tuple(map(_worded, ways))
-    return Prospect(target, name, word, text + (f". Instead: {'; '.join(instead)}" if instead else ""), instead,
-                    said=said, ways=ways)  # fmt: skip
+            word, what = "ignored", Sentence("it is accepted and has no effect{note}", note=note)
+    told = Sentence.joined("; ", [what, Sentence("one column is sent, without it")]) if collapse else what
+    text = Sentence("{axis}: {told}", axis=name, told=told)
+    if instead:
+        text = Sentence("{what}. Instead: {ways}", what=text, ways=Sentence.joined("; ", instead))
+    return Prospect(target, name, word, text, instead)
 
 
 def _in_part(
     dead: Sequence[_Seen], seen: Sequence[_Seen], dropped: tuple[Value, ...], *, collapse: bool
-) -> list[Phrase]:  # fmt: skip
+) -> list[str]:  # fmt: skip
     """What is not sent as it stands: values that are refused, and surroundings in which nothing helps."""
-    said = []
+    said: list[str] = []
     if dropped:
         note = next((one.verdict.note for one in dead if one.is_dropped and one.verdict.note), "")
-        said.append(Phrase("refused.some" if len(dropped) > 1 else "refused.one", {
-            "values": tuple(map(show, dropped)), "note": _note(note), "unsent": Phrase("unsent") if collapse else ""
-        }))  # fmt: skip
+        said.append(Sentence(
+            "{values} are refused{note}{unsent}" if len(dropped) > 1 else "{values} is refused{note}{unsent}",
+            values=_shown(dropped), note=_note(note), unsent=Sentence(", and not sent") if collapse else "",
+        ))  # fmt: skip
     groups: dict[tuple[str, str], list[_Seen]] = {}
     for one in dead:
         if not one.is_dropped:
             groups.setdefault((one.verdict.word, one.verdict.note), []).append(one)
     for (word, note), group in groups.items():
-        said.append(Phrase("void", {"word": Phrase(f"word.{word}"), "where": _where(group, seen), "note": _note(note)}))
+        said.append(Sentence("{word} {where}{note}", word=Sentence.whole(word), where=_where(group, seen),
+                             note=_note(note)))  # fmt: skip
     return said
 
 
-def _where(group: Sequence[_Seen], seen: Sequence[_Seen]) -> Phrase:
+def _where(group: Sequence[_Seen], seen: Sequence[_Seen]) -> str:
     """Where an axis does nothing: at values of another axis at which it never does anything, or at its own."""
     alive = [one for one in seen if one.verdict.word not in _VOID]
     for name in group[0].around:
         there = _distinct(one.around.get(name) for one in group)
         if not any(one.around.get(name) in there for one in alive):
-            return Phrase("at-axis", {"axis": name, "values": tuple(map(show, there))})
-    return Phrase("at", {"values": tuple(map(show, _distinct(one.value for one in group)))})
+            return Sentence("at {axis} {values}", axis=name, values=_shown(there))
+    return Sentence("at {values}", values=_shown(_distinct(one.value for one in group)))
 
 
 def _left_cuts(facts: Facts, asked: Iterable[str]) -> dict[str, Value]:
@@ -320,9 +295,9 @@ def _left_cuts(facts: Facts, asked: Iterable[str]) -> dict[str, Value]:
             if name not in given and value != PARAMETERS[name].neutral}  # fmt: skip
 
 
-def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[Phrase, ...]:
+def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[str, ...]:
     """What can be swept where `name` is void: the scales of thinking, and `name` itself with the thinking off."""
-    found = []
+    found: list[str] = []
     asked = {key: value for key, value in base.items() if key not in (*SCALES, name)}
     levels: dict[str, str] = {}
     words: set[str] = set()
@@ -335,24 +310,23 @@ def _instead(facts: Facts, base: Mapping[str, Value], name: str) -> tuple[Phrase
                 levels[body] = level
             levels.setdefault(body, level)
     if len(levels) > 1:
-        found.append(Phrase("effort", {"levels": ",".join(levels.values()), "doubt": _doubt(words)}))
+        found.append(Sentence("--axis effort={levels}{doubt}", levels=",".join(levels.values()), doubt=_doubt(words)))
     low, high = facts.effort.low, facts.effort.high
     if name != "thinking_budget" and facts.effort.budget is not None:
         middle = max(low or 1024, 4096)
         if (word := facts.verdict("thinking_budget", {**asked, "thinking_budget": middle}).word) not in _VOID:
-            span: dict[str, str | int | Phrase] = {"low": low or 0, "doubt": _doubt({word})}
-            found.append(Phrase("budget.to", {**span, "high": high}) if high else Phrase("budget", span))
+            found.append(Sentence(_BUDGET_TO if high else _BUDGET, low=low or 0, high=high, doubt=_doubt({word})))
     usual = PARAMETERS[name].neutral if name in PARAMETERS else None
     if "none" in facts.effort.levels and usual is not None:
         off = {**asked, "effort": "none", name: usual}
         taken = facts.verdict("effort", off).word not in _VOID and facts.verdict(name, off).word not in _VOID
         if taken and facts.verdict(name, off).word != "unknown":
-            found.append(Phrase("unthinking", {"axis": name}))
+            found.append(Sentence("{axis} with --effort none", axis=name))
     return tuple(found)
 
 
-def _doubt(words: Collection[str]) -> Phrase | str:
-    return "" if "honoured" in words else Phrase("doubt")
+def _doubt(words: Collection[str]) -> str:
+    return "" if "honoured" in words else Sentence(" (nobody knows whether it does anything there)")
 
 
 def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
@@ -363,11 +337,11 @@ def _distinct(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(found)
 
 
-def _samplers(values: Mapping[str, Value]) -> tuple[Phrase, ...]:
-    return tuple(Phrase("sampler.own", {"name": name}) if value is None else
-                 Phrase("sampler", {"name": name, "value": show(value)}) for name, value in values.items())  # fmt: skip
+def _samplers(values: Mapping[str, Value]) -> Sentence:
+    told = (Sentence("its own {name}", name=name) if value is None else f"{name} {show(value)}"
+            for name, value in values.items())  # fmt: skip
+    return Sentence.joined(", ", told, last=" and ")
 
 
-def _and(words: Iterable[str]) -> str:
-    *most, last = list(words) or [""]
-    return f"{', '.join(most)} and {last}" if most else last
+def _shown(values: Iterable[Value]) -> Sentence:
+    return Sentence.joined(", ", map(show, values), last=" and ")

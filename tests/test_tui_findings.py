@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from string import Formatter
 
 import numpy as np
 import pytest
 
-from promptlab import config, prospect
+from promptlab import config
 from promptlab.analysis import Reading, Sample
-from promptlab.analysis import sentence as remarks_en
 from promptlab.analysis.measure import MEASURES
 from promptlab.analysis.reading import read
 from promptlab.check import Outcome
+from promptlab.cli.lint import first
+from promptlab.errors import Sentence
 from promptlab.events import Token
 from promptlab.params import Value
-from promptlab.phrase import Phrase, worded
-from promptlab.profile import sentence as lint_en
 from promptlab.profile.finding import RULES, Finding, of_all
 from promptlab.profile.lint import lint_text
+from promptlab.profile.sentence import EN as LINT
 from promptlab.render import words as chart_en
 from promptlab.render.plot import plots
 from promptlab.render.table import measures
 from promptlab.render.wrap import width
-from promptlab.tui.text import Say, axis, chart, lint, remark
+from promptlab.tui.text import Say, chart, remark, sentences
 from tests import reading as made
 from tests.test_lint import CASES, LONG, found, goal, target
 from tests.test_prospect import look
 from tests.test_remark import text as words_of
 
 EN, ZH = Say("en"), Say("zh")
+# Parts of findings that none of the sweeps below has.
+RARE = {
+    "length", "thinking", "breaks", "odd words", "look broken", "only {value} is", "a quarter", "token {number}",
+    "below it {share}", "above it {share}", "surprisal {value} nats", "letters in another script {value}",
+    ": odd words, loops, another script or a surprisal above 5 nats", " (as with {count} of {all} prompts)",
+    "not even a change of all answers",
+}  # fmt: skip
 THEIRS = {"fault", "hint", "note", "reason"}  # texts that are made elsewhere, and worded there
 # What is written the same in any language: names, parameters, commands, keys of a profile, units.
 _NAMES = re.compile(
@@ -56,40 +63,38 @@ def is_chinese(text: str) -> bool:
     return not re.search(r"[A-Za-z]{2,} [A-Za-z]{2,} [A-Za-z]{2,}", _NAMES.sub("·", text))
 
 
-def forms(said: Phrase) -> Iterator[str]:
-    yield said.form
-    for slot in said.slots.values():
-        if isinstance(slot, Phrase):
+def forms(said: str) -> Iterator[str]:
+    """The forms of a sentence and of those within it."""
+    if isinstance(said, Sentence):
+        yield said.form
+        for slot in said.slots.values():
             yield from forms(slot)
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("english", "chinese"), [
-    (lint_en.PARTS, lint.PARTS), (remarks_en.EN, remark.ZH), (chart_en.EN, chart.ZH), (prospect.EN, axis.ZH),
-], ids=["lint", "remarks", "charts", "axes"])  # fmt: skip
-def test_each_sentence_is_there_in_chinese_with_the_same_blanks(
-    english: Mapping[str, str], chinese: Mapping[str, str]
-) -> None:  # fmt: skip
-    assert english.keys() == chinese.keys()
-    for form, text in english.items():
-        assert blanks(text) == blanks(chinese[form]), form
+def test_each_word_of_tables_and_plots_is_there_in_chinese_with_the_same_blanks() -> None:
+    assert chart_en.EN.keys() == chart.ZH.keys()
+    for form, text in chart_en.EN.items():
+        assert blanks(text) == blanks(chart.ZH[form]), form
 
 
-def test_each_rule_of_the_lint_is_there_in_chinese_with_the_same_blanks() -> None:
-    assert lint_en.EN.keys() == lint.ZH.keys()
-    assert {form.partition(".")[0] for form in lint.ZH} == RULES.keys()
-    for form, english in lint_en.EN.items():
-        for one, other in zip(english, lint.ZH[form], strict=True):
-            assert blanks(one) == blanks(other), form
-            assert is_chinese(other), other
+def test_each_rule_of_the_lint_is_there_in_chinese() -> None:
+    known = sentences("zh")
+    assert {form.partition(".")[0] for form in LINT} | {"P000"} == RULES.keys()
+    for form, texts in LINT.items():
+        for text in texts:
+            assert text in known, form
+            assert is_chinese(known[text]), known[text]
 
 
 def test_each_measure_has_a_chinese_name() -> None:
     assert chart.TITLES.keys() == MEASURES.keys()
     assert len(set(chart.TITLES.values())) == len(chart.TITLES)
     assert all(re.search("[\u4e00-\u9fff]", title) and width(title) <= 12 for title in chart.TITLES.values())
+    told = {MEASURES[name].title: chart.TITLES[name] for name in ("thinking", "distinct_2", "length")}
+    assert told.items() <= sentences("zh").items(), "what a finding names"
     assert chart.UNITS.keys() == {about.unit for about in MEASURES.values()} - {"", "share", "texts", "units"}
 
 
@@ -118,27 +123,27 @@ def bad(known: config.Settings) -> list[Finding]:
 
 def test_every_finding_is_told_in_chinese(known: config.Settings) -> None:
     findings = bad(known)
-    told = {one.said.form for one in findings if one.said is not None}
-    assert told == lint_en.EN.keys() - {"P000", "P009"}  # a file that can't be read; examples of one that never thinks
+    told = {(one.message.form, one.advice.form) for one in findings if isinstance(one.advice, Sentence)}
+    # All but P009, examples for one that never thinks.
+    assert told == {(message, advice) for form, (message, _, advice) in LINT.items() if form != "P009"}
     for one in findings:
-        assert one.said is not None
-        said = lint.finding(one, ZH)
-        assert lint.finding(one, EN) == lint_en.told(one.said) == (one.message, one.why, one.advice)
-        assert all(re.search("[\u4e00-\u9fff]", text) for text in (said.message, said.why)), said
-        if not THEIRS & one.said.slots.keys():
+        said = [ZH.ours(text) for text in (one.message, one.why, one.advice)]
+        assert [EN.ours(text) for text in (one.message, one.why, one.advice)] == [one.message, one.why, one.advice]
+        assert all(re.search("[\u4e00-\u9fff]", text) for text in said[:2]), said
+        if not THEIRS & one.message.slots.keys():
             assert all(is_chinese(text) for text in said), said
         assert not any("  " in text or text != text.strip() for text in said), said
-        assert lint.line(one, ZH).startswith(f"{one.code} {said.message} → ")
 
 
 def test_names_of_models_stand_apart_from_chinese_and_a_kind_of_them_does_not(known: config.Settings) -> None:
     (named,) = found(goal("Prove it. Think step by step."), target(known, "openai/o3"))
     (any_,) = found(goal("Prove it. Think step by step.", "kind: reasoning", "format: a line"))
-    assert lint.finding(named, ZH).message == "“Think step by step”要 openai/o3 做它本来就会做的事"
-    assert lint.finding(any_, ZH).message == "“Think step by step”要推理模型做它本来就会做的事"
+    assert ZH.ours(named.message) == "“Think step by step”要 openai/o3 做它本来就会做的事"
+    assert ZH.ours(any_.message) == "“Think step by step”要推理模型做它本来就会做的事"
     thinkers = [target(known, f"openai/{name}") for name in ("o1", "o3", "o3-mini", "o4-mini")]
     (all_,) = found(goal("Prove it. Think step by step."), *thinkers)
-    assert "要 openai/o1、openai/o3、openai/o3-mini 等 4 个模型做它" in lint.finding(all_, ZH).message
+    assert "tells openai/o1, openai/o3, openai/o3-mini and 1 more to do" in all_.message
+    assert "要 openai/o1、openai/o3、openai/o3-mini 及另外 1 个模型做它" in ZH.ours(all_.message)
 
 
 def test_one_finding_on_several_targets_names_all_of_them() -> None:
@@ -146,15 +151,16 @@ def test_one_finding_on_several_targets_names_all_of_them() -> None:
     both = of_all(one, ["a/x", "b/y"])
     assert (one.code, other.code, both.target) == ("P017", "P017", "a/x, b/y")
     assert both.message == "nothing is known of a/x, b/y"
-    assert lint.finding(both, ZH).message == "对 a/x、b/y 一无所知"
+    assert ZH.ours(both.message) == "对 a/x、b/y 一无所知"
 
 
 def test_the_line_of_a_prompt_tells_the_first_and_counts_the_others() -> None:
     findings = lint_text("Only JSON. Explain your choices about the text below.")
     assert len(findings) == 2
-    assert lint.brief(findings, ZH) == f"{lint.line(findings[0], ZH)}（另有 1 条：promptlab profiles lint）"
-    assert lint.brief(findings[:1], ZH) == lint.line(findings[0], ZH)
-    assert lint.brief([], ZH) is None and lint.brief(findings, EN) is None
+    one, several = first(findings[:1]), first(findings)
+    assert one is not None and several is not None and first([]) is None
+    assert ZH.ours(one) == f"{findings[0].code} {ZH.ours(findings[0].message)} → {ZH.ours(findings[0].advice)}"
+    assert ZH.ours(several) == f"{ZH.ours(one)}（另有 1 条：promptlab profiles lint）"
 
 
 # -- the sweep ---------------------------------------------------------------------------------------------------------
@@ -204,42 +210,25 @@ def readings() -> Iterator[Reading]:
 def test_every_finding_of_a_sweep_is_told_in_chinese() -> None:
     seen: set[str] = set()
     for reading in readings():
-        assert list(reading.notes) == [one.text for one in reading.noted] == list(remark.notes(reading, EN))
-        for one in (*reading.remarks, *reading.noted):
-            assert one.said is not None
-            seen |= set(forms(one.said))
-            told = remark.remark(one, ZH)
-            assert remark.remark(one, EN) == one.text == worded(one.said, remarks_en.EN, ", ".join)
+        for text in (*(one.text for one in reading.remarks), *reading.notes):
+            seen |= set(forms(text))
+            told = ZH.ours(text)
+            assert EN.ours(text) is text
             assert re.search("[\u4e00-\u9fff]", told) and is_chinese(told), told
-        assert all(is_chinese(note) for note in remark.notes(reading, ZH))
-    codes = {"too-few", "no-effect", "no-effect.same", "not-detected", "effect", "range.up", "range.down", "range.ends",
-             "range.signs", "collapse.low", "collapse.high", "form", "failed", "failed.most", "missing", "empty", "cut",
-             "not-deterministic", "deterministic", "rows", "unread", "first", "length"}  # fmt: skip
-    whole = {form for form in remarks_en.EN if form in codes}
-    assert whole == codes and not codes - seen, codes - seen
-
-
-def test_a_finding_without_its_parts_is_told_as_it_is() -> None:
-    from promptlab.analysis import Remark
-
-    assert remark.remark(Remark("x", "as it is", "m"), ZH) == "as it is"
-    assert remark.notes(Reading({}, (), notes=("as it is",)), ZH) == ("as it is",)
+    assert set(remark.ZH) - seen == RARE
 
 
 @pytest.mark.parametrize(("name", "values", "told"), [
     ("deaf", [0.2, 1.0], "deaf：temperature 可以发送，但不起作用（no ear）；只发送一列，不带此参数。"
                          "可改为：--axis effort=none,low,high,max（是否起作用尚不清楚）；--axis thinking_budget=…"),
-    ("narrow", [0.5, 1.5, 2.0], "narrow：temperature 1.5、2 不被接受（不大于 1），不发送"),
+    ("narrow", [0.5, 1.5, 2.0], "narrow：temperature 1.5 和 2 不被接受（不大于 1），不发送"),
+    ("real", [0.2, 1.0], "real：temperature 生效"),
 ])  # fmt: skip
 def test_what_an_axis_is_at_a_target_is_told_in_chinese(name: str, values: list[Value], told: str) -> None:
     (one,) = look(name, {"temperature": values}).prospects
-    assert axis.axis(one, ZH).startswith(told), axis.axis(one, ZH)
-    assert axis.axis(one, EN) == f"{one.target}: {one.text}"
-    assert is_chinese(axis.axis(one, ZH))
-
-
-def test_an_axis_of_which_nothing_is_to_be_said_is_honoured() -> None:
-    assert axis.axis(prospect.Prospect("a/b", "top_p", "real", "top_p: it is honoured"), ZH) == "a/b：top_p 生效"
+    assert ZH.ours(one.line).startswith(told), ZH.ours(one.line)
+    assert EN.ours(one.line) == f"{one.target}: {one.text}"
+    assert is_chinese(ZH.ours(one.line))
 
 
 # -- tables and plots --------------------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
+from types import MappingProxyType
 
 import pytest
 import typer
@@ -37,8 +38,7 @@ from promptlab.providers import fault
 from promptlab.request import Message, Request
 from promptlab.tui.aside import told
 from promptlab.tui.pane import Pane
-from promptlab.tui.text import Say, sentences
-from promptlab.tui.text.sentence import ZH
+from promptlab.tui.text import Say, axis, lint, remark, sentence, sentences
 
 PACKAGE = Path(__file__).parents[1] / "promptlab"
 SAY, ZH_SAY = Say("en"), Say("zh")
@@ -196,18 +196,27 @@ def test_a_sentence_is_a_text_whose_parts_are_no_templates() -> None:
     assert ZH_SAY.ours(Sentence("known: {names}", names=Sentence("none"))) == "可用：无"
     assert Sentence.whole(made) is made and Sentence.whole("a {b}") == "a {b}"
     assert ZH_SAY.ours(Sentence.joined(" and ", ["a", Sentence("none")])) == "a 和 无"
+    assert Sentence.joined(", ", ["none"], last=" and ") == "none" and not Sentence.joined(", ", [], last=" and ")
+    several = Sentence.joined(", ", ["{a}", "b", Sentence("none")], last=" and ")
+    assert several == "{a}, b and none" and ZH_SAY.ours(several) == "{a}、b 和 无"
     assert nearest("temprature", ["temperature"]) == "did you mean 'temperature'?"
 
 
 # -- the table, and what is said in the code -------------------------------------------------------------------------
 
 
-def _texts(node: ast.AST) -> Iterator[str]:
-    """The forms that an expression can be: texts, those of a choice, and f-strings of plain names."""
+def _texts(node: ast.AST, named: Mapping[str, ast.AST] = MappingProxyType({})) -> Iterator[str]:
+    """The forms that an expression can be: texts, those of a choice, f-strings of plain names; and of what the module
+    has given a name, a text or a table of some."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
-        yield from (*_texts(node.body), *_texts(node.orelse))
+        yield from (*_texts(node.body, named), *_texts(node.orelse, named))
+    elif isinstance(node, ast.Name) and node.id in named:
+        yield from _texts(named[node.id], named)
+    elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        table = named.get(node.value.id)
+        yield from (text for value in table.values for text in _texts(value)) if isinstance(table, ast.Dict) else ()
     elif isinstance(node, ast.JoinedStr):
         yield "".join(part.value if isinstance(part, ast.Constant) and isinstance(part.value, str)
                       else f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else ""
@@ -217,20 +226,40 @@ def _texts(node: ast.AST) -> Iterator[str]:
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py") if path.parent.name != "text"}
 TYPERS = {"Input should be a valid integer, unable to parse string as an integer",
           "Input should be a valid number, unable to parse string as a number"}  # fmt: skip
-BARE = {"{name} {word}", "{check} {note}"}  # forms that are the same in every language
+BARE = {"{name} {word}", "{check} {note}", "{code} {message}"}  # forms that are the same in every language
+OPEN = {PACKAGE / "errors.py", PACKAGE / "profile" / "sentence.py"}  # those of the lint: see test_tui_findings
+
+
+def _forms(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The line and the form of each Sentence that a module makes, of parts or whole, and of what joins several."""
+    named = {target.id: node.value for node in tree.body if isinstance(node, ast.Assign)
+             for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("Sentence"), args=[first, *_]):
+                found = list(_texts(first, named)) or ([] if path in OPEN else ["not to be read from the code"])
+                yield from ((node.lineno, form) for form in found)
+            case ast.Call(func=ast.Attribute(ast.Name("Sentence"), "whole"), args=[first]):
+                yield from ((node.lineno, text) for text in _texts(first, named) if text)
+            case ast.Call(func=ast.Attribute(ast.Name("Sentence"), "joined"), args=[first, *_], keywords=more):
+                marks = (text for one in (first, *(each.value for each in more)) for text in _texts(one, named))
+                yield from ((node.lineno, text) for text in marks if text != " · ")
 
 
 def test_every_sentence_has_its_chinese_with_the_same_parts() -> None:
+    known = sentences("zh")
     for path, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Sentence":
-                where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
-                forms = list(_texts(node.args[0])) or ([] if path.name == "errors.py" else [""])
-                for form in forms:
-                    assert form in BARE or form in ZH, f"{where}: no Chinese for {form!r}"
-    for form, text in sentences("zh").items():
+        for line, form in _forms(path, tree):
+            assert form in BARE or form in known, f"{path.relative_to(PACKAGE)}:{line}: no Chinese for {form!r}"
+    for form, text in known.items():
         slots = [{name for _, name, _, _ in Formatter().parse(one) if name} for one in (form, text)]
         assert slots[0] == slots[1], form
+
+
+def test_no_sentence_is_in_two_tables() -> None:
+    helps = {one.help: name for name, one in PARAMETERS.items()}
+    tables = (sentence.ZH, lint.ZH, remark.ZH, axis.ZH, helps)
+    assert sum(len(table) for table in tables) == len(sentences("zh"))
 
 
 def test_every_chinese_sentence_is_of_something_that_is_said() -> None:
@@ -238,7 +267,7 @@ def test_every_chinese_sentence_is_of_something_that_is_said() -> None:
     notes = {rule.note for rule in _rules()}
     notes |= {note.replace("{", "{{").replace("}", "}}") for note in notes}
     loose = {re.sub(r"\{[^}]*\}", "{}", text) for text in written}
-    unsaid = {form for form in ZH if re.sub(r"\{[^}]*\}", "{}", form) not in loose} - written - notes
+    unsaid = {form for form in sentences("zh") if re.sub(r"\{[^}]*\}", "{}", form) not in loose} - written - notes
     assert unsaid == TYPERS, "texts that nobody says"
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from promptlab.check import Outcome
 from promptlab.events import Token
 from promptlab.params import Value
-from promptlab.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Remark:
     """A finding in words. `p` is of its test, None where there is none; `n` the samples behind it. `needs` is how many
-    more repeats a point would need where there were too few to find anything. `said` is the same for other words."""
+    more repeats a point would need where there were too few to find anything."""
 
     code: str
     text: str
@@ -94,18 +93,16 @@ class Remark:
     p: float | None = None
     n: int = 0
     needs: int | None = None
-    said: Phrase | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a sweep shows. `axes` are the names of the varied axes in the plan's order with their values in order
     (the first is drawn along); `points` in the plan's order; `measures` names those that some point has, in the order
-    to show them. `notes` are what is to be known of the numbers, `noted` the same for other words."""
+    to show them. `notes` are what is to be known of the numbers."""
 
     axes: Mapping[str, tuple[Value, ...]]
     points: tuple[Point, ...]
     remarks: tuple[Remark, ...] = ()
     measures: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
-    noted: tuple[Remark, ...] = ()

@@ -10,8 +10,8 @@ import numpy as np
 
 from promptlab.analysis import Point
 from promptlab.analysis.trait import Trait
+from promptlab.errors import Sentence
 from promptlab.params import BODY, Value
-from promptlab.phrase import Phrase
 
 _MOST = 1000  # samples of a target that an axis is tested on
 
@@ -33,12 +33,9 @@ class Case:
     strata: tuple[int, ...]
 
     @property
-    def said(self) -> str | Phrase:
+    def said(self) -> str:
         """The axis as it stands in a sentence."""
-        said: str | Phrase = self.names[0]
-        for other in self.names[1:]:
-            said = Phrase("in-step", {"axis": said, "other": other})
-        return said
+        return Sentence.joined(" with ", self.names)
 
     @property
     def numeric(self) -> bool:

@@ -12,13 +12,15 @@ import numpy as np
 from promptlab.analysis import Remark
 from promptlab.analysis.case import Case, mark_bad, once, percent, say_p, sketches
 from promptlab.analysis.effect import LEVEL, breaks, judge, p_values, settled, shuffles
-from promptlab.analysis.sentence import remark
 from promptlab.analysis.trait import BROKEN_DRIFT, BROKEN_REPETITION, BROKEN_SURPRISAL, Trait
+from promptlab.errors import Sentence
 from promptlab.params import show
-from promptlab.phrase import Phrase
 
 _BAD, _GOOD = 0.2, 0.2  # a side breaks from this share on; a side is usable up to this one
 _COLLAPSED = 0.9
+_SIGNS = ": odd words, loops, another script or a surprisal above 5 nats"
+_SIGN = {"repetition": "repeated 4-grams {value}", "surprisal": "surprisal {value} nats",
+         "drift": "letters in another script {value}"}  # fmt: skip
 
 
 def find_break(case: Case) -> Remark | None:
@@ -34,16 +36,21 @@ def find_break(case: Case) -> Remark | None:
     n, name = len(kept), case.said
     below, above = (_share_of(bad, case, side) for side in (range(found.at), range(found.at, len(case.values))))
     rises = found.above > found.below
-    usable, rest, ends = (below, "below", "to") if rises else (above, "above", "from")
+    usable, share = (below, above) if rises else (above, below)
     at, before = show(case.values[found.at]), show(case.values[found.at - 1])
-    bound = Phrase(f"usable.{ends}", {"axis": name, "value": before if rises else at})
-    said = Phrase("range.up" if rises else "range.down", {
-        "at" if rises else "before": at if rises else before, "bound": bound if usable <= _GOOD else "",
-        "share": percent(above if rises else below), "what": Phrase("what.form" if checked else "what.broken"),
-        "rest": Phrase(f"rest.{rest}", {"share": percent(usable)}) if usable else Phrase(f"rest.{rest}-none"),
-        "n": n, "p": say_p(found.p), "signs": "" if checked else Phrase("signs"),
-    })  # fmt: skip
-    return remark("range", said, case.target, found.p, n)
+    if rises:
+        bound = Sentence("usable up to about {axis} {value}: ", axis=name, value=before)
+        rest = Sentence("below it {share}" if usable else "nothing below it breaks", share=percent(usable))
+    else:
+        bound = Sentence("usable from about {axis} {value}: ", axis=name, value=at)
+        rest = Sentence("above it {share}" if usable else "nothing above it breaks", share=percent(usable))
+    said = Sentence(
+        "{bound}from {at} on {share} of the answers {what}, {rest} (n = {n}, {p}){signs}" if rises else
+        "{bound}up to {before} {share} of the answers {what}, {rest} (n = {n}, {p}){signs}",
+        at=at, before=before, bound=bound if usable <= _GOOD else "", share=percent(share), what=_what(checked),
+        rest=rest, n=n, p=say_p(found.p), signs="" if checked else Sentence(_SIGNS),
+    )  # fmt: skip
+    return Remark("range", said, case.target, found.p, n)
 
 
 def _ends(
@@ -59,19 +66,24 @@ def _ends(
         return None
     *values, last = [show(case.values[label]) for label in sides[1]]
     n = len(tested[0])
-    of: dict[str, str | int | Phrase] = {
+    between = Sentence("only {value} is", value=last)
+    if values:
+        between = Sentence("{values} and {last} are", values=Sentence.joined(", ", values), last=last)
+    of: dict[str, str | int] = {
         "axis": case.said, "below": show(case.values[found.start - 1]), "above": show(case.values[found.stop]),
-        "between": Phrase("between.some", {"values": tuple(values), "last": last}) if values else
-        Phrase("between.one", {"value": last}), "n": n, "p": say_p(found.p),
+        "between": between, "n": n, "p": say_p(found.p),
     }  # fmt: skip
     if checked:
-        said = Phrase("range.ends", {**of, "first": percent(shares[0]), "last": percent(shares[2])})
+        said = Sentence("{first} of the answers break the form at and below {axis} {below}, {last} from {above} on: "
+                        "between them {between} usable (n = {n}, {p})",
+                        first=percent(shares[0]), last=percent(shares[2]), **of)  # fmt: skip
     else:
         broken = [(one, label) for one, label, flag in zip(case.traits, case.labels, bad, strict=True) if flag]
         first, second = (_sign([one for one, label in broken if label in side]) for side in sides[::2])
-        of |= {"first": first[0], "first_sign": first[1], "last": second[0], "last_sign": second[1]}
-        said = Phrase("range.signs", of)
-    return remark("range", said, case.target, found.p, n)
+        said = Sentence("{first} at and below {axis} {below} ({first_sign}), {last} from {above} on ({last_sign}): "
+                        "between them {between} usable (n = {n}, {p})", first=first[0], first_sign=first[1],
+                        last=second[0], last_sign=second[1], **of)  # fmt: skip
+    return Remark("range", said, case.target, found.p, n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +128,17 @@ def _share_of(bad: Sequence[bool], case: Case, side: range) -> float:
     return sum(own) / len(own)
 
 
-def _sign(broken: Sequence[Trait]) -> tuple[Phrase, Phrase]:
+def _sign(broken: Sequence[Trait]) -> tuple[str, str]:
     """What broken texts do, by the commonest of their signs, and how much of it."""
     signs = {"repetition": BROKEN_REPETITION, "surprisal": BROKEN_SURPRISAL, "drift": BROKEN_DRIFT}
     found = {name: own for name, least in signs.items()
              if (own := [value for one in broken if (value := one.scales.get(name, 0.0)) > least])}  # fmt: skip
     if not found:
-        return Phrase("breaks"), Phrase("sign.words")
+        return Sentence("breaks"), Sentence("odd words")
     name = max(found, key=lambda name: len(found[name]))
     mean = sum(found[name]) / len(found[name])
-    does = "repeats-itself" if name == "repetition" else "breaks"
-    return Phrase(does), Phrase(f"sign.{name}", {"value": f"{mean:.2g}"})
+    does = Sentence("repeats itself" if name == "repetition" else "breaks")
+    return does, Sentence(_SIGN[name], value=f"{mean:.2g}")
 
 
 def find_collapse(case: Case) -> Remark | None:
@@ -143,9 +155,10 @@ def find_collapse(case: Case) -> Remark | None:
         return None
     at = show(case.values[found.at - 1 if low else found.at])
     n = found.n_below if low else found.n_above
-    said = Phrase("collapse.low" if low else "collapse.high",
-                  {"axis": case.said, "at": at, "n": n, "p": say_p(found.p)})  # fmt: skip
-    return remark("collapse", said, case.target, found.p, n)
+    said = Sentence("answers collapse to one up to {axis} {at} (n = {n}, {p})" if low else
+                    "answers collapse to one from {axis} {at} on (n = {n}, {p})",
+                    axis=case.said, at=at, n=n, p=say_p(found.p))  # fmt: skip
+    return Remark("collapse", said, case.target, found.p, n)
 
 
 def _same(case: Case, texts: Sequence[int], label: int) -> float:
@@ -173,8 +186,14 @@ def find_extremes(case: Case, p: float) -> Remark | None:
         own = [flag for flag, mine in zip(bad, case.labels, strict=True) if mine == label]
         shares.append((sum(own) / len(own), show(value)))
     most, fewest = max(shares), min(shares)
-    said = Phrase("form", {
-        "most": percent(most[0]), "worst": most[1], "fewest": percent(fewest[0]), "best": fewest[1], "axis": case.said,
-        "what": Phrase("what.form" if checked else "what.broken"), "n": len(kept), "p": say_p(p),
-    })  # fmt: skip
-    return remark("form", said, case.target, p, len(kept))
+    said = Sentence(
+        "{most} of the answers {what} at {axis} {worst}, {fewest} at {best} (n = {n}, {p})",
+        most=percent(most[0]), worst=most[1], fewest=percent(fewest[0]), best=fewest[1], axis=case.said,
+        what=_what(checked), n=len(kept), p=say_p(p),
+    )  # fmt: skip
+    return Remark("form", said, case.target, p, len(kept))
+
+
+def _what(checked: bool) -> Sentence:
+    """What the answers do that go wrong."""
+    return Sentence("break the form" if checked else "look broken")

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from promptlab.analysis import Measure, Point, Reading, Remark, Sample, remark, sentence
+from promptlab.analysis import Measure, Point, Reading, Sample, remark
 from promptlab.analysis.agreement import maj_at_k, pass_at_k
 from promptlab.analysis.decoding import Gap
 from promptlab.analysis.gather import Gathered, Row, gather, lengths_in_common, traits_by
@@ -15,8 +15,8 @@ from promptlab.analysis.measure import CHECK, MAJ, MEASURES, PASS, About, about,
 from promptlab.analysis.stability import Stability, deterministic
 from promptlab.analysis.text import MOST
 from promptlab.analysis.trait import Trait
+from promptlab.errors import Sentence
 from promptlab.params import Value
-from promptlab.phrase import Phrase
 from promptlab.sweep import Axis
 
 __all__ = ["MEASURES", "About", "Stability", "about", "deterministic", "read"]
@@ -63,9 +63,8 @@ def read(
     seen = [(place, one) for place, point in enumerate(points) for one in point.traits]
     stable = [(place, row.stability) for place, point in enumerate(points) for row in point.rows.values()
               if row.stability]  # fmt: skip
-    noted = tuple(_notes(points, votes))
     return Reading(named, tuple(told), remark.remarks(named, told, seen, stable), ordered(names),
-                   tuple(one.text for one in noted), noted)  # fmt: skip
+                   tuple(_notes(points, votes)))  # fmt: skip
 
 
 def _told(samples: Iterable[Sample], tell: Callable[[int, int], None], total: int) -> Iterator[Sample]:
@@ -301,12 +300,13 @@ def _pooled(row: Row) -> Gap | None:
     return Gap(value, se, math.fsum(one.slack * count for one, count in scored) / n)
 
 
-def _notes(points: Sequence[Gathered], votes: bool) -> Iterator[Remark]:
+def _notes(points: Sequence[Gathered], votes: bool) -> Iterator[str]:
     if len({row for point in points for row in point.rows}) > 1:
-        yield sentence.remark("rows", Phrase("rows"))
+        yield Sentence("measures are means over the dataset's rows, and their intervals are between rows")
     answered = any(one.text is not None for point in points for one in point.traits)
     if answered and not votes and any(one.correct is not None for point in points for one in point.traits):
-        yield sentence.remark("unread", Phrase("unread"))
+        yield Sentence("no value could be extracted from most answers: say where it stands with --extract")
     most = max((row.answered for point in points for row in point.rows.values()), default=0)
     if most > MOST:
-        yield sentence.remark("first", Phrase("first", {"most": f"{most:,}", "used": MOST}))
+        yield Sentence("up to {most} repeats of one prompt: effective texts, near twins, compression and the answer "
+                       "that is shown are of the first {used}", most=f"{most:,}", used=MOST)  # fmt: skip

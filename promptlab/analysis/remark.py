@@ -12,17 +12,17 @@ from promptlab.analysis import Point, Remark
 from promptlab.analysis.case import Case, Seen, percent, say_p, scales, sketches, tell_apart
 from promptlab.analysis.effect import LEVEL, Effect, holm, judge, least_p, reach, repeats_needed
 from promptlab.analysis.extent import find_break, find_collapse, find_extremes
-from promptlab.analysis.sentence import remark
+from promptlab.analysis.measure import MEASURES
 from promptlab.analysis.stability import Stability
 from promptlab.analysis.trait import Trait
+from promptlab.errors import Sentence
 from promptlab.params import Value, show
-from promptlab.phrase import Phrase
 
 FEWEST = 3  # answers at each value before anything is said of an axis
 WORTH = 5  # repeats to ask for where there are too few: from here on the tests find what is plain to see
 _PLAIN = 0.75  # share of one value's answers that must be enough to be found, before "no effect" is said
 _CUT = 0.1
-_SHARES = {0.25: "quarter", 0.5: "half", 0.75: "most", 1.0: "all"}
+_SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 _TEMPERATURE = "temperature"
 
 
@@ -70,37 +70,45 @@ def _needs(case: Case, tests: int) -> Remark:
     rows = len(set(case.strata))
     have = min(Counter(zip(case.strata, case.labels, strict=True)).values())
     wanted = max(WORTH if rows == 1 else 1, have + 1, repeats_needed(len(case.values), rows, tests))
-    told = Phrase("repeat" if have == 1 else "repeats", {"count": have})
-    said = Phrase("too-few", {"axis": case.said, "target": case.target, "have": told, "wanted": wanted})
-    return remark("too-few", said, case.target, None, len(case.traits), wanted - have)
+    told = Sentence("{count} repeat" if have == 1 else "{count} repeats", count=have)
+    said = Sentence("too few samples to tell what {axis} does at {target}: {have} of each value, {wanted} would do",
+                    axis=case.said, target=case.target, have=told, wanted=wanted)  # fmt: skip
+    return Remark("too-few", said, case.target, None, len(case.traits), wanted - have)
 
 
 def _nothing(case: Case, p: float) -> Remark:
     n = len(case.traits)
     whole = len(set(zip(case.strata, (one.text for one in case.traits), strict=True))) == len(set(case.strata))
     size = reach(case.labels, case.strata, sketches(case), scales(case))
-    of: dict[str, str | int | Phrase] = {"axis": case.said, "target": case.target, "n": n}
+    of: dict[str, str | int] = {"axis": case.said, "target": case.target, "n": n, "p": say_p(p)}
     if whole and size is not None:
-        return remark("no-effect", Phrase("no-effect.same", of), case.target, p, n)
-    of["p"] = say_p(p)
+        said = Sentence("{axis} had no measurable effect on {target} (n = {n}): every answer is the same text; a "
+                        "prompt that leaves more room would tell more", **of)  # fmt: skip
+        return Remark("no-effect", said, case.target, p, n)
     if size is not None and size <= _PLAIN:
-        of["share"] = Phrase(f"share.{_SHARES[size]}")
-        return remark("no-effect", Phrase("no-effect", of), case.target, p, n)
+        said = Sentence("{axis} had no measurable effect on {target} (n = {n}, {p}): {share} of the answers at one "
+                        "value turning into one same text would have shown",
+                        share=Sentence.whole(_SHARES[size]), **of)  # fmt: skip
+        return Remark("no-effect", said, case.target, p, n)
     have = min(Counter(zip(case.strata, case.labels, strict=True)).values())
     wanted = max(WORTH, 2 * have)
-    of |= {"limit": Phrase("limit.all" if size is not None else "limit.none"), "wanted": wanted}
-    return remark("not-detected", Phrase("not-detected", of), case.target, p, n, wanted - have)
+    limit = Sentence("only a change of all answers at one value" if size is not None else
+                     "not even a change of all answers")  # fmt: skip
+    said = Sentence("no effect of {axis} was detected on {target} (n = {n}, {p}), and little can be said: {limit} "
+                    "would have shown; {wanted} repeats would tell more",
+                    limit=limit, wanted=wanted, **of)  # fmt: skip
+    return Remark("not-detected", said, case.target, p, n, wanted - have)
 
 
 def _effect(case: Case, effect: Effect, p: float, points: Sequence[Point]) -> Remark:
     n = len(case.traits)
-    said = Phrase("effect", {"axis": case.said, "target": case.target, "n": n, "p": say_p(p),
-                             "change": _change(case, effect, points) or ""})  # fmt: skip
-    return remark("effect", said, case.target, p, n)
+    said = Sentence("{axis} changes the answers of {target} (n = {n}, {p}){change}", axis=case.said, target=case.target,
+                    n=n, p=say_p(p), change=_change(case, effect, points))  # fmt: skip
+    return Remark("effect", said, case.target, p, n)
 
 
-def _change(case: Case, effect: Effect, points: Sequence[Point]) -> Phrase | None:
-    """What changed most plainly, from the first value to the last."""
+def _change(case: Case, effect: Effect, points: Sequence[Point]) -> str:
+    """What changed most plainly, from the first value to the last; empty where nothing did."""
     plain = {name for name, p in effect.parts.items() if p <= LEVEL}
     texts = plain & {"text", "alike", "text within rows"}
     order = [*(["thinking"] if "thinking" in plain else []), *(["distinct_2"] if texts else []),
@@ -108,9 +116,10 @@ def _change(case: Case, effect: Effect, points: Sequence[Point]) -> Phrase | Non
     for name in order:
         ends = [_mean_over([points[place] for place in _places(case, label)], name) for label in (0, -1)]
         if ends[0] is not None and ends[1] is not None and _short(ends[0]) != _short(ends[1]):
-            return Phrase("change", {"measure": Phrase(f"measure.{name}"), "first": _short(ends[0]),
-                                     "last": _short(ends[1]), **_outer(case)})  # fmt: skip
-    return None
+            return Sentence(": {measure} {first} at {low}, {last} at {high}",
+                            measure=Sentence.whole(MEASURES[name].title), first=_short(ends[0]), last=_short(ends[1]),
+                            **_outer(case))  # fmt: skip
+    return ""
 
 
 def _outer(case: Case) -> dict[str, str]:
@@ -149,9 +158,10 @@ def _lengths(case: Case, p: float) -> Remark:
         ]
         ends.append(sum(own) / len(own))
     n = len(case.traits)
-    said = Phrase("length", {"axis": case.said, "first": _short(ends[0]), "last": _short(ends[1]), **_outer(case),
-                             "n": n, "p": say_p(p)})  # fmt: skip
-    return remark("length", said, case.target, p, n)
+    said = Sentence("lengths change with {axis}: {first} units at {low}, {last} at {high} (n = {n}, {p})",
+                    axis=case.said, first=_short(ends[0]), last=_short(ends[1]), n=n, p=say_p(p),
+                    **_outer(case))  # fmt: skip
+    return Remark("length", said, case.target, p, n)
 
 
 # What is told without a test: it is counted, not inferred -------------------------------------------------------------
@@ -163,16 +173,18 @@ def _faults(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
     empty = sum(one.ended and one.text is None for one in traits)
     unsent = n - counts["failed"] - counts["done"] - counts["incomplete"]
     why = Counter(one.fault for one in traits if one.state == "failed" and one.fault).most_common(1)
-    reason, times = why[0] if why else (Phrase("reason.none"), counts["failed"])
-    form = "failed.most" if times < counts["failed"] else "failed"
-    fault = {"reason": reason, **({"times": times} if form == "failed.most" else {})}
-    for code, count, said in (
-        ("failed", counts["failed"], Phrase(form, {"count": counts["failed"], "n": n, "target": target, **fault})),
-        ("missing", unsent, Phrase("missing", {"count": unsent, "n": n, "target": target})),
-        ("empty", empty, Phrase("empty", {"count": empty, "n": n, "target": target})),
-    ):
+    reason, times = why[0] if why else ("they are in no measure", counts["failed"])
+    failed = Sentence("{count} of {n} requests failed, {times} of them: {reason} ({target})"
+                      if times < counts["failed"] else "{count} of {n} requests failed: {reason} ({target})",
+                      count=counts["failed"], n=n, times=times, reason=Sentence.whole(reason),
+                      target=target)  # fmt: skip
+    missing = Sentence("{count} of {n} cells have no answer: cancelled or never sent ({target})", count=unsent, n=n,
+                       target=target)  # fmt: skip
+    blank = Sentence("{count} of {n} answers are empty ({target})", count=empty, n=n, target=target)
+    for code, count, said in (("failed", counts["failed"], failed), ("missing", unsent, missing),
+                              ("empty", empty, blank)):  # fmt: skip
         if count:
-            yield remark(code, said, target, None, n)
+            yield Remark(code, said, target, None, n)
 
 
 def _cuts(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
@@ -181,9 +193,10 @@ def _cuts(target: str, traits: Sequence[Trait]) -> Iterator[Remark]:
     if not cut:
         return
     limited = sum(one.reason in ("length", "max_tokens", "MAX_TOKENS", "max_output_tokens") for one in cut)
-    where = Phrase("where.limit" if limited == len(cut) else "where.end")
-    said = Phrase("cut", {"share": percent(len(cut) / len(ended)), "target": target, "where": where, "n": len(ended)})
-    yield remark("cut", said, target, None, len(ended))
+    said = Sentence("{share} of {target}'s answers were cut {where}: lengths are not comparable (n = {n})",
+                    share=percent(len(cut) / len(ended)), target=target, n=len(ended),
+                    where=Sentence("at max_tokens" if limited == len(cut) else "before their end"))  # fmt: skip
+    yield Remark("cut", said, target, None, len(ended))
 
 
 def _stability(target: str, points: Sequence[Point], stable: Sequence[tuple[int, Stability]]) -> Iterator[Remark]:
@@ -195,21 +208,22 @@ def _stability(target: str, points: Sequence[Point], stable: Sequence[tuple[int,
     different = [one for one in own if not one.same]
     if different:
         one = different[0]
-        more = Phrase("more.prompts", {"count": len(different), "all": len(own)}) if len(own) > 1 else ""
-        said = Phrase("not-deterministic", {"distinct": one.distinct, "n": one.n, "parameter": _TEMPERATURE,
-                                            "target": target, "place": _place(one), "more": more})  # fmt: skip
-        yield remark("not-deterministic", said, target, None, n)
+        more = Sentence(" (as with {count} of {all} prompts)", count=len(different), all=len(own))
+        said = Sentence("{distinct} distinct answers of {n} at {parameter} 0: not deterministic at {target}, first "
+                        "difference at {place}{more}", distinct=one.distinct, n=one.n, parameter=_TEMPERATURE,
+                        target=target, place=_place(one), more=more if len(own) > 1 else "")  # fmt: skip
+        yield Remark("not-deterministic", said, target, None, n)
     elif min(one.n for one in own) >= FEWEST:
-        told = Phrase("deterministic", {"parameter": _TEMPERATURE, "target": target, "n": n})
-        yield remark("deterministic", told, target, None, n)
+        told = Sentence("all repeats at {parameter} 0 are the same text at {target} (n = {n})",
+                        parameter=_TEMPERATURE, target=target, n=n)  # fmt: skip
+        yield Remark("deterministic", told, target, None, n)
 
 
-def _place(one: Stability) -> Phrase:
+def _place(one: Stability) -> str:
+    """Where texts part that do."""
     if one.token is not None:
-        return Phrase("place.token", {"number": one.token + 1})
-    if one.character is None:
-        return Phrase("place.none")
-    return Phrase("place.character", {"number": one.character + 1})
+        return Sentence("token {number}", number=one.token + 1)
+    return Sentence("character {number}", number=(one.character or 0) + 1)
 
 
 def _cut_share(traits: Sequence[Trait]) -> float:

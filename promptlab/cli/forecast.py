@@ -33,7 +33,7 @@ def axis_lines(plan: Plan) -> Iterator[str]:
     """What each axis really is at each target, and what else there is to tell of the plan."""
     for one in plan.prospects:
         if one.word != "real" or one.text:
-            yield f"{one.target}: {one.text}"
+            yield one.line
     yield from plan.notes
 
 

@@ -18,15 +18,13 @@ from promptlab.cli.inputs import stdin_text
 from promptlab.cli.planning import named
 from promptlab.config import Settings
 from promptlab.document import Document
-from promptlab.errors import LabError, ProfileError, UsageError, nearest
-from promptlab.phrase import Phrase
+from promptlab.errors import LabError, ProfileError, Sentence, UsageError, nearest
 from promptlab.plan import parse_target
 from promptlab.profile import Profile
 from promptlab.profile.compose import gather
 from promptlab.profile.finding import RULES, Finding, Target
 from promptlab.profile.lint import lint as findings_of
 from promptlab.profile.mend import apply
-from promptlab.profile.sentence import told
 from promptlab.providers import catalog, prices
 from promptlab.providers.registry import facts_of
 from promptlab.render.sanitise import clean_line
@@ -94,9 +92,8 @@ class Linter:
         except UsageError as error:
             line = re.search(r", line (\d+)", error.message)
             said = error.message.partition(": ")[2] if line else error.message
-            message, why, advice = told(phrase := Phrase("P000", {"fault": said, "hint": error.hint}))
-            return [Finding("P000", "error", "", int(line[1]) if line else 1, 1, message, why, advice=advice,
-                            said=phrase)]  # fmt: skip
+            return [Finding("P000", "error", "", int(line[1]) if line else 1, 1, Sentence.whole(said),
+                            "it can't be used as it is", advice=error.hint)]  # fmt: skip
 
     def findings(self, source: str, path: Path) -> list[Finding]:
         """What is found in a profile's text. Raises UsageError for one that can't be read."""
@@ -216,13 +213,21 @@ def urgent(findings: Iterable[Finding]) -> list[Finding]:
     return [one for one in findings if one.level == "warning" and one.code not in ("P011", "P017")]
 
 
-def brief(findings: Iterable[Finding]) -> str | None:
-    """The urgent ones as one line."""
+def first(findings: Iterable[Finding]) -> Sentence | None:
+    """The first of the urgent ones as a line, which is not cleaned, and how many more there are."""
     found = urgent(findings)
     if not found:
         return None
-    more = f" (and {len(found) - 1} more: promptlab profiles lint)" if len(found) > 1 else ""
-    return clean_line(f"{found[0].code} {found[0].message}; fix: {found[0].advice}") + more
+    code, message, advice = found[0].code, found[0].message, found[0].advice
+    told = Sentence("{code} {message}; fix: {advice}", code=code, message=message, advice=advice)
+    if len(found) == 1:
+        return told
+    return Sentence("{told} (and {count} more: promptlab profiles lint)", told=told, count=len(found) - 1)
+
+
+def brief(findings: Iterable[Finding]) -> str | None:
+    """The same, fit to be printed."""
+    return clean_line(line) if (line := first(findings)) else None
 
 
 def _each(linted: Iterable[Linted]) -> Iterable[tuple[str, Finding]]:
@@ -238,7 +243,6 @@ def _json(linted: Sequence[Linted]) -> str:
     for name, finding in _each(linted):
         plain: dict[str, object] = asdict(replace(finding, fix=None))
         source = finding.source
-        plain.pop("said")
         plain["source"] = {"name": source.name, "url": source.url} if source else None
         plain["fix"] = finding.fix.said if finding.fix else None
         found.append({"file": name, "rule": RULES[finding.code].name, **plain})

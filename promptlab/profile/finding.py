@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from promptlab.errors import Sentence
 from promptlab.knowledge import Facts, Source
 from promptlab.params import Value
-from promptlab.phrase import Phrase
 from promptlab.profile import Profile
 from promptlab.profile.mend import Edit, Marks, Place
-from promptlab.profile.sentence import told
+from promptlab.profile.sentence import Said
 
 Level = Literal["error", "warning", "note"]
 Target = tuple[str, Facts | None, int | None]  # how it is written, what is known of it, tokens of its context
@@ -51,21 +51,19 @@ RULES: dict[str, Rule] = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that works against a model. `line` and `column` count from 1; `key` is the place in the profile;
-    `advice` says what to do and `fix` does it, where that is safe; `target` names the models it is about. `said` is
-    message, why and advice for other words than these."""
+    `advice` says what to do and `fix` does it, where that is safe; `target` names the models it is about."""
 
     code: str
     level: Level
     key: str
     line: int
     column: int
-    message: str
+    message: Sentence
     why: str
     source: Source | None = None
     advice: str = ""
     fix: Edit | None = None
     target: str | None = None
-    said: Phrase | None = field(default=None, compare=False)
 
 
 # Without a day: nobody opened the page for this file, and D says so.
@@ -129,15 +127,14 @@ class Case:
                     yield Piece(part, place or ("extends",), text, doc is not None and place is None)
 
     def finding(
-        self, said: Phrase, place: Place, source: Source | None, *, phrase: str = "", fix: Edit | None = None,
+        self, said: Said, place: Place, source: Source | None, *, phrase: str = "", fix: Edit | None = None,
         target: str | None = None, level: Level | None = None,
     ) -> Finding:  # fmt: skip
-        """What a rule has found; the form of `said` is its code, or begins with it."""
+        """What a rule has found, at a place."""
         line, column = self.marks.at(place, phrase)
-        key, code = ".".join(str(part) for part in place), said.form.partition(".")[0]
-        message, why, advice = told(said)
-        return Finding(code, level or RULES[code].level, key, line, column, message, why, source, advice, fix, target,
-                       said)  # fmt: skip
+        key = ".".join(str(part) for part in place)
+        return Finding(said.code, level or RULES[said.code].level, key, line, column, said.message, said.why, source,
+                       said.advice, fix, target)  # fmt: skip
 
     def maker(self, facts: Facts) -> Source:
         """The source for what is known of a model: its maker's own one, where one is called like the model."""
@@ -157,8 +154,7 @@ def of_all(finding: Finding, targets: Sequence[str]) -> Finding:
     """A finding on one target as one on all of these."""
     if finding.target is None:
         return finding
-    said = finding.said
-    if said is not None and "model" in said.slots:
-        said = Phrase(said.form, {**said.slots, "model": tuple(targets)})
-    message = finding.message.replace(finding.target, ", ".join(targets))
-    return replace(finding, message=message, target=", ".join(targets), said=said)
+    message, names = finding.message, Sentence.joined(", ", targets)
+    if "model" in message.slots:
+        message = message.changed(model=Sentence("{models}", models=names))
+    return replace(finding, message=message, target=names)

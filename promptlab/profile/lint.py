@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from promptlab.document import Document
-from promptlab.errors import ProfileError
+from promptlab.errors import ProfileError, Sentence
 from promptlab.knowledge import Source, not_honoured
 from promptlab.params import Value, show
-from promptlab.phrase import Phrase
 from promptlab.profile import Profile, claims, template, wording
 from promptlab.profile.finding import (
     CLAUDE,
@@ -31,7 +30,7 @@ from promptlab.profile.finding import (
     quoted,
 )  # fmt: skip
 from promptlab.profile.mend import Marks, Place
-from promptlab.profile.sentence import listed
+from promptlab.profile.sentence import named, told
 
 
 def lint(
@@ -74,7 +73,7 @@ def _placed(finding: Finding, prompt: str) -> Finding:
 def _told_to_think(case: Case) -> Iterator[Finding]:
     # A maker whose advice is known, and says nothing against steps, may even ask for them: R1's does, for mathematics.
     against = [(n, f) for n, f in case.thinkers if f.family.against is None or "steps" in f.family.against]
-    names = tuple(name for name, _ in against)
+    names = named([name for name, _ in against])
     if case.profile.kind != "reasoning" and not against:
         return
     claude = any(facts.dialect == "anthropic" for _, facts in against)
@@ -87,33 +86,35 @@ def _told_to_think(case: Case) -> Iterator[Finding]:
             said = piece.text[start:end]
             fix = case.marks.drop(piece.place, f"the line {quoted(piece.text)} is gone") if alone else None
             yield case.finding(
-                Phrase("P001", {"said": quoted(said), "models": names or Phrase("thinker")}), piece.place,
-                CLAUDE if claude else OPENAI, phrase=said, fix=fix, target=listed(names) or None,
+                told("P001", said=quoted(said), models=names or Sentence("a reasoning model")), piece.place,
+                CLAUDE if claude else OPENAI, phrase=said, fix=fix, target=names or None,
             )  # fmt: skip
 
 
 def _told_to_be_an_expert(case: Case) -> Iterator[Finding]:
-    names = tuple(name for name, _ in case.thinkers)
+    names = named([name for name, _ in case.thinkers])
     if case.profile.kind != "reasoning" and not names:
         return
     for piece in case.pieces("role", "goal", "prompt", "rules"):
         for start, end in wording.boasts(piece.text) if piece.part not in case.profile.chat_only else ():
             said = piece.text[start:end]
             yield case.finding(
-                Phrase("P002", {"said": quoted(said), "models": names or Phrase("thinker")}), piece.place, OPENAI,
-                phrase=said, target=listed(names) or None,
+                told("P002", said=quoted(said), models=names or Sentence("a reasoning model")), piece.place, OPENAI,
+                phrase=said, target=names or None,
             )  # fmt: skip
 
 
 def _how_not_what(case: Case) -> Iterator[Finding]:
-    named = listed(tuple(name for name, _ in case.thinkers)) or None
+    names = named([name for name, _ in case.thinkers])
     kind = case.profile.kind
     for piece in case.pieces("goal", "prompt"):
-        if kind != "reasoning" and not named and (piece.part == "prompt" or kind == "chat"):
+        if kind != "reasoning" and not names and (piece.part == "prompt" or kind == "chat"):
             continue
         if span := wording.ordered_steps(piece.text):
             said = piece.text[slice(*span)].split("\n")[0]
-            yield case.finding(Phrase("P003", {"said": quoted(said)}), piece.place, CLAUDE, phrase=said, target=named)
+            yield case.finding(
+                told("P003", said=quoted(said)), piece.place, CLAUDE, phrase=said, target=names or None
+            )  # fmt: skip
 
 
 def _not_chat_only(case: Case) -> Iterator[Finding]:
@@ -124,7 +125,7 @@ def _not_chat_only(case: Case) -> Iterator[Finding]:
     own = [part for part in open_ if case.marks.doc and part in case.marks.doc.value]
     for part in own:
         yield case.finding(
-            Phrase("P018", {"part": part, "parts": ", ".join(own)}), (part,), OPENAI,
+            told("P018", part=part, parts=", ".join(own)), (part,), OPENAI,
             fix=case.marks.spare(own, f"{' and '.join(own)} are marked chat_only"),
         )  # fmt: skip
 
@@ -139,7 +140,7 @@ def _examples(case: Case) -> Iterator[Finding]:
             own = case.marks.doc is not None and "examples" in case.marks.doc.value
             thinks = facts.state(case.asked) == "on"
             yield case.finding(
-                Phrase("P009.thinks" if thinks else "P009", {"model": (name,), "count": len(profile.examples)}),
+                told("P009.thinks" if thinks else "P009", model=named([name]), count=len(profile.examples)),
                 ("examples",) if own else ("extends",), case.maker(facts),
                 fix=case.marks.spare(["examples"], "examples are marked chat_only") if own and thinks else None,
                 target=name,
@@ -148,10 +149,10 @@ def _examples(case: Case) -> Iterator[Finding]:
 
 def _system(case: Case) -> Iterator[Finding]:
     role = next(case.pieces("role"), None)
-    named = [(n, f) for n, f, _ in case.targets if f and "system" in (f.family.against or ())]
-    if role and named and "role" not in case.profile.chat_only:
-        names = tuple(name for name, _ in named)
-        yield case.finding(Phrase("P010", {"models": names}), role.place, case.maker(named[0][1]), target=listed(names))
+    against = [(n, f) for n, f, _ in case.targets if f and "system" in (f.family.against or ())]
+    if role and against and "role" not in case.profile.chat_only:
+        names = named([name for name, _ in against])
+        yield case.finding(told("P010", models=names), role.place, case.maker(against[0][1]), target=names)
 
 
 # -- the parts --------------------------------------------------------------------------------------------------------
@@ -161,22 +162,22 @@ def _no_goal(case: Case) -> Iterator[Finding]:
     profile = case.profile
     piece = next(case.pieces("goal", "prompt"), None)
     blank = piece is not None and piece.part == "prompt" and not wording.unquoted(piece.text).strip(" \n\t.,:-#*")
-    told = profile.role or profile.rules or profile.steps or profile.format or profile.schema or profile.examples
+    rest = profile.role or profile.rules or profile.steps or profile.format or profile.schema or profile.examples
     vague = piece is not None and wording.is_vague(piece.text)
-    if piece is None or vague or (blank and not told and not case.bare):
-        said = Phrase("P004.vague", {"said": quoted(piece.text)}) if piece and vague else Phrase("P004")
+    if piece is None or vague or (blank and not rest and not case.bare):
+        said = told("P004.vague", said=quoted(piece.text)) if piece and vague else told("P004")
         phrase = piece.text if piece and vague else ""
         yield case.finding(said, piece.place if piece else (), OPENAI, phrase=phrase)
 
 
 def _no_format(case: Case) -> Iterator[Finding]:
     profile = case.profile
-    told = profile.format or profile.schema or profile.examples
+    formed = profile.format or profile.schema or profile.examples
     piece = next(case.pieces("goal", "prompt"), None)
     texts = (profile.role, profile.goal, profile.prompt, *profile.rules, *profile.steps)
-    if piece is None or told or any(map(wording.names_a_form, texts)):
+    if piece is None or formed or any(map(wording.names_a_form, texts)):
         return
-    yield case.finding(Phrase("P005"), piece.place, OPENAI, level="note" if piece.part == "prompt" else None)
+    yield case.finding(told("P005"), piece.place, OPENAI, level="note" if piece.part == "prompt" else None)
 
 
 def _no_context(case: Case) -> Iterator[Finding]:
@@ -189,14 +190,14 @@ def _no_context(case: Case) -> Iterator[Finding]:
     for piece in pieces:
         if span := wording.missing_context(piece.text):
             said = piece.text[slice(*span)]
-            yield case.finding(Phrase("P006", {"said": quoted(said)}), piece.place, CLEAR, phrase=said)
+            yield case.finding(told("P006", said=quoted(said)), piece.place, CLEAR, phrase=said)
 
 
 def _question_first(case: Case) -> Iterator[Finding]:
     for piece in case.pieces("prompt"):
         if wording.question_first(piece.text):
             said = piece.text.split("\n")[0]
-            yield case.finding(Phrase("P007", {"said": quoted(said)}), piece.place, LONG, phrase=said[:59])
+            yield case.finding(told("P007", said=quoted(said)), piece.place, LONG, phrase=said[:59])
 
 
 def _contradictions(case: Case) -> Iterator[Finding]:
@@ -213,9 +214,10 @@ def _contradictions(case: Case) -> Iterator[Finding]:
         if (kinds, first, second) in seen:
             continue
         seen.add((kinds, first, second))
-        where = "" if case.bare else Phrase("line", {"line": case.marks.at(pieces[first].place, one.said)[0]})
+        line = case.marks.at(pieces[first].place, one.said)[0]
+        where = "" if case.bare else Sentence(" (line {line})", line=line)
         yield case.finding(
-            Phrase("P008", {"said": quoted(other.said), "other": quoted(one.said), "where": where}),
+            told("P008", said=quoted(other.said), other=quoted(one.said), where=where),
             pieces[second].place, CONFLICTS, phrase=other.said,
         )  # fmt: skip
 
@@ -228,19 +230,20 @@ def _languages(case: Case) -> Iterator[Finding]:
         pieces = [
             replace(piece, text=line) for piece in pieces for line in piece.text.split("\n") if wording.asks(line)
         ]
-    told = [(piece, language) for piece in pieces if (language := wording.language_of(piece.text))]
-    weight = {name: sum(len(piece.text) * (3 if name == "zh" else 1) for piece, its in told if its == name)
+    found = [(piece, language) for piece in pieces if (language := wording.language_of(piece.text))]
+    weight = {name: sum(len(piece.text) * (3 if name == "zh" else 1) for piece, its in found if its == name)
               for name in ("en", "zh")}  # fmt: skip
     declared = wording.language_named(case.profile.language)
     main = declared or ("zh" if weight["zh"] > weight["en"] else "en")
-    off, its = next(((piece, language) for piece, language in told if language != main), (None, main))
+    off, its = next(((piece, language) for piece, language in found if language != main), (None, main))
     if off is None:
         return
     only = declared and not weight[declared]
     at_key = only and case.marks.doc is not None and "language" in case.marks.doc.value
-    said = Phrase("P016.mixed", {"said": quoted(off.text), "its": Phrase(its), "main": Phrase(main)})
+    names = {"en": Sentence("English"), "zh": Sentence("Chinese")}
+    said = told("P016.mixed", said=quoted(off.text), its=names[its], main=names[main])
     if declared:
-        said = Phrase("P016.declared", {"language": case.profile.language, "said": quoted(off.text)})
+        said = told("P016.declared", language=case.profile.language, said=quoted(off.text))
     yield case.finding(
         said, ("language",) if at_key else off.place, TONGUES, phrase="" if at_key else off.text
     )  # fmt: skip
@@ -259,9 +262,9 @@ def _not_honoured(case: Case) -> Iterator[Finding]:
                     continue
                 off = not_honoured({parameter: facts.verdict(parameter, asked)}, asked)
                 if verdict := off.get(parameter):
-                    note = Phrase("note", {"note": verdict.note}) if verdict.note else ""
-                    said = Phrase("P011", {"parameter": parameter, "value": show(value), "word": Phrase(verdict.word),
-                                           "model": (name,), "note": note})  # fmt: skip
+                    note = Sentence(": {note}", note=Sentence.whole(verdict.note)) if verdict.note else ""
+                    said = told("P011", parameter=parameter, value=show(value), word=Sentence.whole(verdict.word),
+                                model=named([name]), note=note)  # fmt: skip
                     yield case.finding(said, ("parameters", parameter), case.maker(facts), target=name)
                     break
 
@@ -286,7 +289,7 @@ def _unfit(case: Case) -> Iterator[Finding]:
     bad = max(values) < _COLD if task == "creative" else min(values) > _HOT[task]
     if not bad or advised & set(values):
         return
-    said = Phrase(f"P012.{task}", {"parameter": _TEMPERATURE, "values": ", ".join(map(show, values))})
+    said = told(f"P012.{task}", parameter=_TEMPERATURE, values=", ".join(map(show, values)))
     yield case.finding(said, ("parameters", _TEMPERATURE), MAPPED if task == "translation" else DEEPSEEK)
 
 
@@ -295,7 +298,7 @@ def _unknown(case: Case) -> Iterator[Finding]:
     for name, facts, _ in case.targets:
         if facts is None or not facts.is_known:
             yield case.finding(
-                Phrase("P017", {"model": (name,)}), place, KNOWN, phrase=name, target=name,
+                told("P017", model=named([name])), place, KNOWN, phrase=name, target=name,
                 level="warning" if facts is None else "note",
             )  # fmt: skip
 
@@ -308,7 +311,7 @@ def _too_long(case: Case) -> Iterator[Finding]:
     longest = max(case.pieces(), key=lambda piece: len(piece.text), default=None)
     for name, _, context in case.targets:
         if context and tokens > context:
-            said = Phrase("P015", {"tokens": f"{tokens:,}", "model": (name,), "room": f"{context:,}"})
+            said = told("P015", tokens=f"{tokens:,}", model=named([name]), room=f"{context:,}")
             yield case.finding(said, longest.place if longest else (), KNOWN, target=name)
 
 
@@ -326,7 +329,8 @@ def _variables(case: Case) -> Iterator[Finding]:
                 used.setdefault(name, piece)
         except ProfileError as error:
             fault = error.message.removeprefix(f"{profile.path}").lstrip(": ")
-            yield case.finding(Phrase("P019", {"fault": fault, "hint": error.hint}), piece.place, JINJA)
+            said = told("P019", fault=Sentence.whole(fault), hint=Sentence.whole(error.hint))
+            yield case.finding(said, piece.place, JINJA)
             return
     own = doc.value.get("variables") if doc else None
     unused = [name for name in own if name not in used] if isinstance(own, dict) else []
@@ -334,7 +338,7 @@ def _variables(case: Case) -> Iterator[Finding]:
         if name in profile.variables or template.is_optional(name, piece.text):
             continue
         meant = get_close_matches(name, unused, n=1, cutoff=0.6)
-        said = Phrase("P013.meant", {"name": name, "other": meant[0]}) if meant else Phrase("P013", {"name": name})
+        said = told("P013.meant", name=name, word=meant[0]) if meant else told("P013", name=name)
         yield case.finding(
             said, piece.place, JINJA, phrase=name,
             fix=None if meant else case.marks.declare(name, f"the variable {name} is declared"),
@@ -343,7 +347,7 @@ def _variables(case: Case) -> Iterator[Finding]:
         undeclared = [other for other in used if other not in profile.variables]
         meant = get_close_matches(name, undeclared, n=1, cutoff=0.6)
         yield case.finding(
-            Phrase("P014", {"name": name}), ("variables", name), JINJA,
+            told("P014", name=name), ("variables", name), JINJA,
             fix=None if meant else case.marks.drop(("variables", name), f"the variable {name} is gone"),
         )  # fmt: skip
 

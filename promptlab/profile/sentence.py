@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from promptlab.phrase import Phrase, worded
+from promptlab.errors import Sentence
 
 
-class Sentences(NamedTuple):
-    """What was found, why it works against a model, and what to do."""
+class Said(NamedTuple):
+    """The code of a rule, what it found, why that works against a model, and what to do."""
 
-    message: str
-    why: str
-    advice: str
+    code: str
+    message: Sentence
+    why: Sentence
+    advice: Sentence
 
 
 _STEPS = "these do best without dictated steps, and with examples only where they are needed"
@@ -24,8 +25,7 @@ _TONGUES = ("a model may answer in either: instructions in one language leave no
 _BLANK = ("{{{{{name}}}}} is not declared", "without a value the profile can't be sent")
 
 # By the code of a rule; behind it, where it finds several things, which of them.
-EN: dict[str, Sentences] = {form: Sentences(*told) for form, told in {
-    "P000": ("{fault}", "it can't be used as it is", "{hint}"),
+EN: dict[str, tuple[str, str, str]] = {
     "P001": ("{said} tells {models} to do what it does anyway",
              "such lines don't help a model that thinks by itself, and may hurt",
              "take it out, or put it under steps with chat_only: [steps]"),
@@ -66,7 +66,7 @@ EN: dict[str, Sentences] = {form: Sentences(*told) for form, told in {
                       "near 0 verse, stories and ideas come out as stock phrases",
                       "1 to 1.5 suits it, or sweep over several values"),
     "P013": (*_BLANK, "variables: {name}:"),
-    "P013.meant": (*_BLANK, "did you mean '{other}'?"),
+    "P013.meant": (*_BLANK, "did you mean '{word}'?"),
     "P014": ("the variable {name} is not used", "it is asked for, and changes nothing",
              "use it as {{{{{name}}}}}, or take it out"),
     "P015": ("about {tokens} tokens (estimated) for {model}, which takes {room}",
@@ -77,27 +77,18 @@ EN: dict[str, Sentences] = {form: Sentences(*told) for form, told in {
              "check its name with promptlab models find"),
     "P018": ("{part} go to reasoning models too", _STEPS, "add chat_only: [{parts}], or kind: chat"),
     "P019": ("{fault}", "the profile can't be filled in", "{hint}"),
-}.items()}  # fmt: skip
-
-PARTS: dict[str, str] = {
-    "thinker": "a reasoning model",
-    "line": " (line {line})",
-    "ignored": "ignored",
-    "refused": "refused",
-    "pinned": "pinned",
-    "note": ": {note}",
-    "en": "English",
-    "zh": "Chinese",
-}
+}  # fmt: skip
 
 
-def listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def told(form: str, /, **slots: str | int) -> Said:
+    """A finding in words. Raises KeyError for a form that there is none of."""
+    message, why, advice = (Sentence(text, **slots) for text in EN[form])
+    return Said(form.partition(".")[0], message, why, advice)
 
 
-def told(
-    said: Phrase, sentences: Mapping[str, Sentences] = EN, parts: Mapping[str, str] = PARTS,
-    names: Callable[[tuple[str, ...]], str] = listed,
-) -> Sentences:  # fmt: skip
-    """A finding in the words of a table, English where none is given."""
-    return Sentences(*(worded(said, {**parts, said.form: text}, names) for text in sentences[said.form]))
+def named(models: Sequence[str]) -> Sentence:
+    """Models in a row, of which three are named."""
+    names = Sentence.joined(", ", models[:3])
+    if len(models) <= 3:
+        return Sentence("{models}", models=names)
+    return Sentence("{models} and {more} more", models=names, more=len(models) - 3)

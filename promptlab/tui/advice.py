@@ -21,9 +21,7 @@ def line(advice: Advice, say: Say) -> str:
     if advice.price is not None:
         parts.append(price(advice.price, say))
     if advice.lint:
-        from promptlab.tui.text.lint import brief
-
-        parts.append(clean_line(brief(advice.findings, say) or advice.lint))
+        parts.append(clean_line(say.ours(advice.lint)))
     return SEPARATOR.join(parts)
 
 

@@ -24,7 +24,6 @@ from promptlab.tui.picker import Item, Question
 from promptlab.tui.shelf import FILE, Attached, Draft, Look, Opened, Saved, Shelf, Told, alike, shown
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
 from promptlab.tui.text import Say
-from promptlab.tui.text.lint import line
 
 _MOST_FILES = 40  # that are listed
 
@@ -334,7 +333,7 @@ class Desk(SightScreen):
         def show(look: Look) -> None:
             from promptlab.tui.picker import Requests
 
-            lines = look.lines or [(line(one.of, say) if one.of else one.text, "") for one in look.findings]
+            lines = look.lines or [(say.ours(one.text), "") for one in look.findings]
             spans = [(f"{clean(line)}\n", "head" if style == "bold" else "same") for line, style in lines]
             if self.app.screen is self:
                 self.app.push_screen(Requests(say("profile_gets"), say("profile_gets_foot"), spans))

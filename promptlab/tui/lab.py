@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from promptlab.events import Stamped
     from promptlab.params import Value
     from promptlab.plan import Cell, Plan, Run
-    from promptlab.profile.finding import Finding
     from promptlab.render.record import Costing
     from promptlab.request import Verdict
     from promptlab.transcript import Transcript
@@ -97,7 +96,6 @@ class Advice:
     cells: Sequence[Foreseen]
     price: Estimate | None = None
     lint: str | None = None
-    findings: Sequence[Finding] = ()  # what `lint` tells, for other words
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from promptlab.tui.marked import Row, Span
 from promptlab.tui.pane import Pane
 from promptlab.tui.rung import Rung, Side, Spot, climb, sample, sides, spots
 from promptlab.tui.text import Say
-from promptlab.tui.text.axis import axis
 from promptlab.tui.text.chart import words
-from promptlab.tui.text.remark import notes, remark
 
 if TYPE_CHECKING:
     from promptlab.analysis import Point, Reading
@@ -97,8 +95,8 @@ class Ladder:
     @property
     def axes(self) -> list[str]:
         """What each axis really is at each target, and what else there is to tell of the plan."""
-        told = [axis(one, self._say) for one in self._plan.prospects if one.word != "real" or one.text]
-        return [*told, *map(self._say.ours, self._plan.notes)]
+        told = [one.line for one in self._plan.prospects if one.word != "real" or one.text]
+        return list(map(self._say.ours, (*told, *self._plan.notes)))
 
     def forget(self, cell: int) -> None:
         """What was made of a cell, whose pane has been filled anew."""
@@ -175,8 +173,8 @@ class Ladder:
         reading, all = measured.reading, len(self._plan.cells)
         lines = [(text, "note") for text in self.axes]
         if reading is not None:
-            lines = [*((remark(one, self._say), "answer") for one in reading.remarks), *lines,
-                     *((text, "facts") for text in notes(reading, self._say))]  # fmt: skip
+            lines = [*((self._say.ours(one.text), "answer") for one in reading.remarks), *lines,
+                     *((self._say.ours(note), "facts") for note in reading.notes)]  # fmt: skip
         for text, style in lines:
             for number, part in enumerate(wrap_line(clean_line(text), max(4, cells - 2))):
                 rows.append((Span(pad(("• " if number == 0 else "  ") + part, cells), style),))

@@ -77,13 +77,12 @@ def open_measures(screen: RunsScreen) -> None:
         from promptlab.render.plot import plots
         from promptlab.render.table import measures
         from promptlab.tui.text.chart import words
-        from promptlab.tui.text.remark import notes, remark
 
         told = words(say)
         pictures = (measures(reading, cells, color=False, words=told), plots(reading, cells, words=told))
         spans = [(f"{one}\n\n", "same") for one in pictures]
-        spans += [(f"• {clean_line(remark(one, say))}\n", "same") for one in reading.remarks]
-        return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *notes(reading, say))]
+        spans += [(f"• {clean_line(say.ours(one.text))}\n", "same") for one in reading.remarks]
+        return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *map(say.ours, reading.notes))]
 
     def show(spans: list[tuple[str, str]]) -> None:
         if screen.app.screen is screen:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from promptlab.profile.section import FOUR, MORE, ORDER, VARIABLES, Sections, same
-
-if TYPE_CHECKING:
-    from promptlab.profile.finding import Finding
 
 ALWAYS = ("description", *FOUR, VARIABLES)  # sections that are there to be filled, whatever the file has
 FILE = "file"  # the one section of a text that can't be read as a profile: all of it
@@ -75,14 +72,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A finding: its section, its level (error, warning, note), and what is said of it in English. `line` is one of the
-    whole file, where that is known; `of` is what lint has found, for other words."""
+    """A finding: its section, its level (error, warning, note), and what is said of it. `line` is one of the whole
+    file, where that is known."""
 
     section: str
     level: str
     text: str
     line: int = 0
-    of: Finding | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

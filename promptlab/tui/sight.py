@@ -18,7 +18,6 @@ from promptlab.tui.aside import Glance, aside, told
 from promptlab.tui.key import keys_of, translate
 from promptlab.tui.shelf import FILE, Look, Told
 from promptlab.tui.text import Say
-from promptlab.tui.text.lint import line
 
 T = TypeVar("T")
 
@@ -111,11 +110,8 @@ def finding_lines(findings: Sequence[Told], say: Say) -> list[Content]:
             return say("section_line", line=one.line)
         return say.known(f"section_{one.section}", one.section)
 
-    def text(one: Told) -> str:
-        return clean_line(line(one.of, say) if one.of is not None else one.text)
-
-    return [Content.assemble((f"{_SIGNS[one.level]} {place(one)}: ", _STYLES[one.level]), text(one))
-            for one in findings]  # fmt: skip
+    return [Content.assemble((f"{_SIGNS[one.level]} {place(one)}: ", _STYLES[one.level]),
+                             clean_line(say.ours(one.text))) for one in findings]  # fmt: skip
 
 
 def preview(look: Look) -> Content:

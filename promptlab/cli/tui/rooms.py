@@ -170,7 +170,7 @@ class Rooms:
     def advise(self, words: str, prompt: str) -> Advice:
         from promptlab.cli.ask import linted
         from promptlab.cli.forecast import forecast
-        from promptlab.cli.lint import brief, urgent
+        from promptlab.cli.lint import first
 
         with self._ahead(words, prompt) as (asked, settings, ready):
             if not any(endpoint.litellm for endpoint in ready.endpoints.values()):
@@ -178,8 +178,8 @@ class Rooms:
             cells = [_foreseen(cell, ready) for cell in ready.plan.cells if not (cell.repeat or cell.row)]
             if not prompt.strip() and asked.profile is None:
                 return Advice(cells)
-            found = urgent(linted(asked, ready.plan, self._places, settings))
-            return Advice(cells, forecast(ready), brief(found), found)
+            found = linted(asked, ready.plan, self._places, settings)
+            return Advice(cells, forecast(ready), first(found))
 
     def preview(self, words: str, prompt: str) -> list[Preview]:
         from promptlab.cli.requests import request_text

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlab.errors import LabError, ProfileError, UsageError
+from promptlab.errors import LabError, ProfileError, Sentence, UsageError
 from promptlab.places import Places
 from promptlab.profile.section import MORE, ORDER, Sections, join, place, section_of, split
 from promptlab.tui.shelf import FILE, Attached, Card, Draft, Look, Opened, Saved, Told
@@ -389,9 +389,13 @@ def _fault(error: LabError) -> Sequence[tuple[str, str]]:
 
 
 def _told(finding: Finding) -> Told:
-    advice = f" → {finding.advice}" if finding.advice else ""
-    said = f"{finding.code} {finding.message}{advice}"
-    return Told(section_of(finding.key), finding.level, said, finding.line, finding)
+    said = _line(finding.code, finding.message, finding.advice)
+    return Told(section_of(finding.key), finding.level, said, finding.line)
+
+
+def _line(code: str, message: str, advice: str) -> str:
+    said = Sentence("{code} {message}", code=code, message=message)
+    return Sentence("{message} → {hint}", message=said, hint=advice) if advice else said
 
 
 def _whole_fault(error: LabError, text: str) -> Told:
@@ -412,4 +416,4 @@ def _unreadable(error: LabError) -> Told:
 
 
 def _fault_in(section: str, said: str, hint: str) -> Told:
-    return Told(section, "error", f"P000 {said}" + (f" → {hint}" if hint else ""))
+    return Told(section, "error", _line("P000", Sentence.whole(said), Sentence.whole(hint)))

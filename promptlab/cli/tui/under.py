@@ -85,8 +85,9 @@ class Under:
     def cancel(self, cell: int | None = None) -> None:
         with self._lock:
             self._cancelled |= cell is None
-            if self._cancelled and self._auditor is not None:
-                self._auditor.carry_out.stop()
+            auditor = self._auditor  # its own thread takes it away when it is done
+            if self._cancelled and auditor is not None:
+                auditor.carry_out.stop()
             if self._loop is not None and self._engine is not None:
                 self._loop.call_soon_threadsafe(self._engine.cancel, cell, "cancelled by the user")
             elif cell is not None:

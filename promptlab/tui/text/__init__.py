@@ -21,11 +21,12 @@ TEXTS: dict[str, dict[str, str]] = {
 def sentences(language: str) -> Mapping[str, str]:
     """Sentences of ours that are made elsewhere, by their English form; made as the first one is to be said."""
     from promptlab.params import PARAMETERS
-    from promptlab.tui.text import sentence
+    from promptlab.tui.text import axis, lint, remark, sentence
 
     if language != "zh":
         return {}
-    return sentence.ZH | {one.help: compose.ZH[f"about_{name}"] for name, one in PARAMETERS.items()}
+    about = {one.help: compose.ZH[f"about_{name}"] for name, one in PARAMETERS.items()}
+    return sentence.ZH | lint.ZH | remark.ZH | axis.ZH | about
 
 
 class Say:

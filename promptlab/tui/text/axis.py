@@ -1,56 +1,38 @@
-"""What an axis of a sweep is at a target, in Chinese; English has its own (`prospect`)."""
+"""What an axis of a sweep is at a target, in Chinese, by its English form (`prospect`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from promptlab.phrase import worded
-from promptlab.tui.text.remark import others
-
-if TYPE_CHECKING:
-    from promptlab.prospect import Prospect
-    from promptlab.tui.text import Say
-
 ZH: dict[str, str] = {
-    "honoured": "生效",
-    "unknown": "是否起作用尚不清楚{note}：可用 --audit 查明",
-    "cuts": "会先经服务端 {samplers} 截断，实际变化小于所设",
-    "neutral.one": "与 {samplers} 一同发送，以免服务端自己的采样器先行截断；--keep-samplers 可保留它们",
-    "neutral.some": "与 {samplers} 一同发送，以免服务端自己的采样器先行截断；--keep-samplers 可保留它们",
-    "merged": "{values} 在此等同{once}",
-    "refused.one": "{values} 不被接受{note}{unsent}",
-    "refused.some": "{values} 不被接受{note}{unsent}",
-    "void": "{where}{word}{note}",
-    "pinned": "取值固定{at}",
-    "refused": "不被接受{note}",
-    "ignored": "可以发送，但不起作用{note}",
-    "collapsed": "只发送一列，不带此参数",
-    "effort": "--axis effort={levels}{doubt}",
-    "budget": "--axis thinking_budget=…，从 {low} token 起{doubt}",
-    "budget.to": "--axis thinking_budget=…，{low} 到 {high} token{doubt}",
-    "unthinking": "加 --effort none 再扫 {axis}",
-    # Parts of the above
-    "note": "（{note}）",
-    "doubt": "（是否起作用尚不清楚）",
-    "once": "，只发送一次",
-    "unsent": "，不发送",
-    "fixed-at": "为 {value}",
-    "sampler": "{name} {value}",
-    "sampler.own": "自带的 {name}",
-    "word.ignored": "不起作用",
-    "word.pinned": "取值固定",
-    "word.refused": "不被接受",
-    "at": "取 {values} 时",
-    "at-axis": "{axis} 为 {values} 时",
-}
-
-
-def axis(one: Prospect, say: Say) -> str:
-    """The target, the axis, and what it is there, in the language of the screen."""
-    if say.language != "zh":
-        return f"{one.target}: {one.text}"
-
-    said, ways = ("；".join(worded(others(each, ("note",), say), ZH, "、".join) for each in phrases)
-                  for phrases in (one.said, one.ways))  # fmt: skip
-    instead = f"。可改为：{ways}" if ways else ""
-    return f"{one.target}：{one.axis} {said or ZH['honoured']}{instead}"
+    "{axis}: {told}": "{axis} {told}",
+    "{what}. Instead: {ways}": "{what}。可改为：{ways}",
+    "it is honoured": "生效",
+    "nobody knows whether it does anything there{note}: --audit finds out":
+        "是否起作用尚不清楚{note}：可用 --audit 查明",
+    "the server cuts to {samplers} first: what is left varies less than the axis says":
+        "会先经服务端 {samplers} 截断，实际变化小于所设",
+    "{samplers} is sent with it, so that the server's own samplers don't cut first; --keep-samplers leaves them":
+        "与 {samplers} 一同发送，以免服务端自己的采样器先行截断；--keep-samplers 可保留它们",
+    "{samplers} are sent with it, so that the server's own samplers don't cut first; --keep-samplers leaves them":
+        "与 {samplers} 一同发送，以免服务端自己的采样器先行截断；--keep-samplers 可保留它们",
+    "{values} are one there{once}": "{values} 在此等同{once}",
+    "{values} is refused{note}{unsent}": "{values} 不被接受{note}{unsent}",
+    "{values} are refused{note}{unsent}": "{values} 不被接受{note}{unsent}",
+    "{word} {where}{note}": "{where}{word}{note}",
+    "it is fixed{at}": "取值固定{at}",
+    "it is refused{note}": "不被接受{note}",
+    "it is accepted and has no effect{note}": "可以发送，但不起作用{note}",
+    "one column is sent, without it": "只发送一列，不带此参数",
+    "--axis effort={levels}{doubt}": "--axis effort={levels}{doubt}",
+    "--axis thinking_budget=…, from {low} tokens{doubt}": "--axis thinking_budget=…，从 {low} token 起{doubt}",
+    "--axis thinking_budget=…, from {low} to {high} tokens{doubt}":
+        "--axis thinking_budget=…，{low} 到 {high} token{doubt}",
+    "{axis} with --effort none": "加 --effort none 再扫 {axis}",
+    " (nobody knows whether it does anything there)": "（是否起作用尚不清楚）",
+    ", and sent once": "，只发送一次",
+    ", and not sent": "，不发送",
+    " at {value}": "为 {value}",
+    "its own {name}": "自带的 {name}",
+    "at {values}": "取 {values} 时",
+    "at {axis} {values}": "{axis} 为 {values} 时",
+    ", ": "、",
+}  # fmt: skip

@@ -1,99 +1,91 @@
-"""The findings of the lint in Chinese, by the codes of their rules; English has its own (`profile.sentence`)."""
+"""What the lint finds, in Chinese, by its English form (`profile.sentence`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from promptlab.profile.sentence import Sentences, told
-from promptlab.tui.text.remark import others
-
-if TYPE_CHECKING:
-    from promptlab.profile.finding import Finding
-    from promptlab.tui.text import Say
-
-_GOAL = ("模型照要求去做：写明目的，以及怎样算完成", "goal: 用一句话写明要什么")
-_EXAMPLES = ("{model}会收到 {count} 个示例", "厂商发现示例会让它答得更差")
-_TONGUES = ("模型可能用任一种语言回答；指示只用一种语言就没有歧义", "指示只用一种语言，回答的语言写成一条规则")
-_BLANK = ("{{{{{name}}}}} 没有声明", "没有值就无法发送")
-_HOT = "宜用 {span}，或扫描几个值"
-
-ZH: dict[str, Sentences] = {form: Sentences(*texts) for form, texts in {
-    "P000": ("{fault}", "不能照原样使用", "{hint}"),
-    "P001": ("{said}要{models}做它本来就会做的事", "这类话对自己会思考的模型没有帮助，还可能有害",
-             "删去，或移到 steps 并写 chat_only: [steps]"),
-    "P002": ("{said}对{models}没有用处", "简短直接的提示词效果最好：写目标和限制，不必夸奖",
-             "写明回答要满足什么，或把 role 加进 chat_only"),
-    "P003": ("{said}开始规定做法", "推理模型自有办法：给目标胜过规定步骤",
-             "写要什么；做法留给对话模型，放进 steps: 并写 chat_only: [steps]"),
-    "P004": ("没有写明要什么", *_GOAL),
-    "P004.vague": ("{said}算不上目标", *_GOAL),
-    "P005": ("没有写明回答的形式", "形式明确的回答便于比较，也能直接使用",
-             "format: 三句话（或列表、表格、JSON schema……）"),
-    "P006": ("提到了{said}，却没有给出", "没有给出的文本，模型会自己编造",
-             "加上 context: 或 {{{{变量}}}}，或写明“作为背景给出的文本”并用管道传入"),
-    "P007": ("{said}在长文本之前，后面没有提问", "问题放在长文本之后回答更好，厂商测试中最多好 30%",
-             "先放文本（或放进 context:），最后提问"),
-    "P008": ("{said}与{other}{where}互相矛盾", "模型会费力判断该听哪条，或两条都不遵守",
-             "只留一条，或写明各自何时适用"),
-    "P009": (*_EXAMPLES, "不要给它示例"),
-    "P009.thinks": (*_EXAMPLES, "加上 chat_only: [examples]"),
-    "P010": ("{models}不应有系统消息", "厂商要求指示都放在用户消息里；promptlab 会自行放好", "不必处理"),
-    "P011": ("{parameter} {value} 在{model}上{word}{note}", "模型不会照档案的要求做",
-             "去掉 {parameter}，或换用支持它的模型"),
-    "P012.exact": ("{parameter} {values} 对要求准确的任务偏高", "代码、数学和信息抽取要取概率最高的 token",
-                   _HOT.replace("{span}", "0 到 0.3")),
-    "P012.translation": ("{parameter} {values} 对翻译偏高", "高于 1 会混进原文没有的罕见词",
-                         _HOT.replace("{span}", "0.3 到 1")),
-    "P012.creative": ("{parameter} {values} 对创作偏低", "接近 0 时，诗歌、故事和点子都会写成套话",
-                      _HOT.replace("{span}", "1 到 1.5")),
-    "P013": (*_BLANK, "variables: {name}:"),
-    "P013.meant": (*_BLANK, "是否想写“{other}”？"),
-    "P014": ("变量 {name} 没有用到", "要人填写，却不起作用", "用 {{{{{name}}}}} 引用，或删去"),
-    "P015": ("发给{model}的约有 {tokens} token（估算），它最多 {room}", "放不下的会被拒绝或截断",
-             "缩短，或换用上下文更大的模型"),
-    "P016.declared": ("language 为 {language}，{said}却不是", *_TONGUES),
-    "P016.mixed": ("{said}是{its}，其余是{main}", *_TONGUES),
-    "P017": ("对{model}一无所知", "无法检查它支持什么、如何思考", "用 promptlab models find 核对名称"),
-    "P018": ("{part} 也会发给推理模型", "推理模型不需要规定步骤，示例也只在必要时才好",
-             "加上 chat_only: [{parts}]，或 kind: chat"),
-    "P019": ("变量写法有误：{fault}", "无法填入变量", "{hint}"),
-}.items()}  # fmt: skip
-
-PARTS: dict[str, str] = {
-    "thinker": "推理模型",
-    "line": "（第 {line} 行）",
-    "ignored": "会被忽略",
-    "refused": "会被拒绝",
-    "pinned": "无效，取值固定",
-    "note": "（{note}）",
-    "en": "英文",
-    "zh": "中文",
-}
-_OTHERS = ("fault", "hint", "note")  # slots with texts that were made elsewhere
-
-
-def finding(one: Finding, say: Say) -> Sentences:
-    """A finding in the language of the screen: what it is, why, and what to do."""
-    if one.said is None or say.language != "zh":
-        return Sentences(one.message, one.why, one.advice)
-    return Sentences(*(text.strip() for text in told(others(one.said, _OTHERS, say), ZH, PARTS, _listed)))
-
-
-def line(one: Finding, say: Say) -> str:
-    """A finding as one line: its code, what it is, what to do."""
-    said = finding(one, say)
-    return f"{one.code} {said.message}" + (f" → {said.advice}" if said.advice else "")
-
-
-def brief(findings: Sequence[Finding], say: Say) -> str | None:
-    """Several as one line, of which the first one is told; None where there is none, or English has its own."""
-    if not findings or say.language != "zh":
-        return None
-    more = f"（另有 {len(findings) - 1} 条：promptlab profiles lint）" if len(findings) > 1 else ""
-    return line(findings[0], say) + more
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    """Names within Chinese, which stand apart from it."""
-    return " " + "、".join(names[:3]) + (f" 等 {len(names)} 个模型" if len(names) > 3 else " ")
+ZH: dict[str, str] = {
+    "{said} tells {models} to do what it does anyway": "{said}要{models}做它本来就会做的事",
+    "such lines don't help a model that thinks by itself, and may hurt": "这类话对自己会思考的模型没有帮助，还可能有害",
+    "take it out, or put it under steps with chat_only: [steps]": "删去，或移到 steps 并写 chat_only: [steps]",
+    "{said} gives {models} nothing to work with": "{said}对{models}没有用处",
+    "short, direct prompts do best: a goal and its limits, and no praise":
+        "简短直接的提示词效果最好：写目标和限制，不必夸奖",
+    "say what the answer must be good for, or add role to chat_only": "写明回答要满足什么，或把 role 加进 chat_only",
+    "{said} begins a list of how to go about it": "{said}开始规定做法",
+    "a reasoning model finds its own way: a goal beats prescribed steps": "推理模型自有办法：给目标胜过规定步骤",
+    "say what is wanted, and keep the way for chat models: steps: and chat_only: [steps]":
+        "写要什么；做法留给对话模型，放进 steps: 并写 chat_only: [steps]",
+    "nothing says what is wanted": "没有写明要什么",
+    "the model does what it is asked: name the end, and when it is met": "模型照要求去做：写明目的，以及怎样算完成",
+    "goal: what is wanted, in one sentence": "goal: 用一句话写明要什么",
+    "{said} is no goal": "{said}算不上目标",
+    "nothing says what the answer looks like": "没有写明回答的形式",
+    "an answer of a stated form can be compared, and used without another prompt":
+        "形式明确的回答便于比较，也能直接使用",
+    "format: three sentences (or a list, a table, a JSON schema …)": "format: 三句话（或列表、表格、JSON schema……）",
+    "{said} is spoken of, and nothing is there": "提到了{said}，却没有给出",
+    "a model answers about a text that it has not been given, and makes it up": "没有给出的文本，模型会自己编造",
+    "add context:, a {{{{variable}}}}, or say “the text given as context” and pipe it in":
+        "加上 context: 或 {{{{变量}}}}，或写明“作为背景给出的文本”并用管道传入",
+    "{said} stands before a long text, and nothing asks behind it": "{said}在长文本之前，后面没有提问",
+    "a question behind a long text is answered better, by up to 30% in the maker's tests":
+        "问题放在长文本之后回答更好，厂商测试中最多好 30%",
+    "put the text first (or under context:), and the question last": "先放文本（或放进 context:），最后提问",
+    "{said} and {other}{where} exclude each other": "{said}与{other}{where}互相矛盾",
+    "a model spends its thinking on which of the two holds, or keeps neither": "模型会费力判断该听哪条，或两条都不遵守",
+    "keep one of them, or say when each holds": "只留一条，或写明各自何时适用",
+    "{model} gets {count} examples": "给{model}的提示词里有 {count} 个示例",
+    "its maker found that examples make its answers worse": "厂商发现示例会让它答得更差",
+    "take the examples out for this target": "不要给它示例",
+    "add chat_only: [examples]": "加上 chat_only: [examples]",
+    "{models} should have no system message": "发给{models}的提示词不应有系统消息",
+    "its maker wants all instructions in the user's turn; promptlab puts them there by itself":
+        "厂商要求指示都放在用户消息里；promptlab 会自行放好",
+    "nothing to do here": "不必处理",
+    "{parameter} {value} is {word} by {model}{note}": "{parameter} {value} 在{model}上{word}{note}",
+    "the target does not do what the profile asks of it": "模型不会照档案的要求做",
+    "leave {parameter} out, or ask a target that honours it": "去掉 {parameter}，或换用支持它的模型",
+    "{parameter} {values} is high for an exact task": "{parameter} {values} 对要求准确的任务偏高",
+    "code, mathematics and extraction want the most probable tokens": "代码、数学和信息抽取要取概率最高的 token",
+    "0 to 0.3 suits it, or sweep over several values": "宜用 0 到 0.3，或扫描几个值",
+    "{parameter} {values} is high for a translation": "{parameter} {values} 对翻译偏高",
+    "above 1 improbable words come in that the text does not have": "高于 1 会混进原文没有的罕见词",
+    "0.3 to 1 suits it, or sweep over several values": "宜用 0.3 到 1，或扫描几个值",
+    "{parameter} {values} is low for a creative task": "{parameter} {values} 对创作偏低",
+    "near 0 verse, stories and ideas come out as stock phrases": "接近 0 时，诗歌、故事和点子都会写成套话",
+    "1 to 1.5 suits it, or sweep over several values": "宜用 1 到 1.5，或扫描几个值",
+    "{{{{{name}}}}} is not declared": "{{{{{name}}}}} 没有声明",
+    "without a value the profile can't be sent": "没有值就无法发送",
+    "variables: {name}:": "variables: {name}:",
+    "the variable {name} is not used": "变量 {name} 没有用到",
+    "it is asked for, and changes nothing": "要人填写，却不起作用",
+    "use it as {{{{{name}}}}}, or take it out": "用 {{{{{name}}}}} 引用，或删去",
+    "about {tokens} tokens (estimated) for {model}, which takes {room}":
+        "发给{model}的约有 {tokens} token（估算），它最多 {room}",
+    "what does not fit is refused or cut off": "放不下的会被拒绝或截断",
+    "shorten it, or take a model with more room": "缩短，或换用上下文更大的模型",
+    "language is {language}, and {said} is not": "language 为 {language}，{said}却不是",
+    "a model may answer in either: instructions in one language leave no doubt":
+        "模型可能用任一种语言回答；指示只用一种语言就没有歧义",
+    "write the instructions in one language, and name that of the answer as a rule":
+        "指示只用一种语言，回答的语言写成一条规则",
+    "{said} is {its}, and the rest is {main}": "{said}是{its}，其余是{main}",
+    "nothing is known of {model}": "对{model}一无所知",
+    "what it honours and how it thinks can't be checked": "无法检查它支持什么、如何思考",
+    "check its name with promptlab models find": "用 promptlab models find 核对名称",
+    "{part} go to reasoning models too": "{part} 也会发给推理模型",
+    "these do best without dictated steps, and with examples only where they are needed":
+        "推理模型不需要规定步骤，示例也只在必要时才好",
+    "add chat_only: [{parts}], or kind: chat": "加上 chat_only: [{parts}]，或 kind: chat",
+    "{fault}": "变量写法有误：{fault}",
+    "the profile can't be filled in": "无法填入变量",
+    "{hint}": "{hint}",
+    "a reasoning model": "推理模型",
+    " (line {line})": "（第 {line} 行）",
+    ": {note}": "（{note}）",
+    "English": "英文",
+    "Chinese": "中文",
+    "{models}": " {models} ",
+    "{models} and {more} more": " {models} 及另外 {more} 个模型",
+    "{code} {message}; fix: {advice}": "{code} {message} → {advice}",
+    "{told} (and {count} more: promptlab profiles lint)": "{told}（另有 {count} 条：promptlab profiles lint）",
+}  # fmt: skip
