@@ -11,7 +11,8 @@ LabError                 exit code 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, Self
@@ -36,6 +37,27 @@ FaultKind = Literal[
 ]
 
 
+_BLANK = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
+# What a stored fault's sentences may have: forms, slots of each, characters of a form and of a slot.
+_FORMS, _SLOTS, _LONGEST_FORM, _LONGEST_SLOT = 16, 16, 500, 2000
+
+
+def fill(form: str, slots: Mapping[str, str]) -> str:
+    """A form with its slots in its blanks: `{name}`, and doubled braces that stand for one. Raises ValueError for any
+    other brace and for a blank without a slot: a form may come out of the history, and `str.format` would look into
+    objects for it and pad without end."""
+
+    def part(found: re.Match[str]) -> str:
+        if (name := found[1]) is None:
+            if len(found[0]) == 2:
+                return found[0][0]
+        elif name in slots:
+            return slots[name]
+        raise ValueError(f"{found[0]} in {form[:80]!r} can't be filled in")
+
+    return _BLANK.sub(part, form)
+
+
 class Sentence(str):
     """A text of ours that still knows its parts, so that the screen can say it in another language; everywhere else a
     text like any other, and a copy of it is no more than that.
@@ -47,7 +69,7 @@ class Sentence(str):
 
     def __new__(cls, form: str, /, **slots: object) -> Self:
         texts = {name: slot if isinstance(slot, str) else str(slot) for name, slot in slots.items()}
-        made = super().__new__(cls, form.format(**texts))
+        made = super().__new__(cls, fill(form, texts))
         made.form, made.slots = form, texts
         return made
 
@@ -58,6 +80,24 @@ class Sentence(str):
     def whole(cls, text: str) -> Self:
         """A text without parts; a Sentence stays what it is."""
         return text if isinstance(text, cls) else cls(text.replace("{", "{{").replace("}", "}}"))
+
+    @classmethod
+    def read(cls, text: str, forms: Iterable[str]) -> Self | None:
+        """A text that others have made, with the parts that the first form that fits it finds; None where none fits.
+        Forms here have no doubled braces."""
+        for form in forms:
+            texts = _BLANK.split(form)  # text and name in turn
+            pattern = "".join(f"(?P<{one}>.+?)" if at % 2 else re.escape(one) for at, one in enumerate(texts))
+            if found := re.fullmatch(pattern, text, re.DOTALL):
+                return cls(form, **found.groupdict())
+        return None
+
+    def parts(self) -> Iterator[Sentence]:
+        """The sentences within this one, each before that which it is a part of, and this one last."""
+        for slot in self.slots.values():
+            if isinstance(slot, Sentence):
+                yield from slot.parts()
+        yield self
 
     def changed(self, **slots: object) -> Self:
         """The same with other parts in some of its slots."""
@@ -106,13 +146,38 @@ class WeightsError(LabError):
     pass
 
 
+def _restored(stored: object) -> dict[str, Sentence]:
+    """The sentences of a stored fault, by their texts: each is put into those behind it that have its text in a slot.
+    None at all where one of them is not as we write it, since the history may come from anybody.
+
+    Only a slot that is not empty and has a blank may hold one: so they can't have more parts than text, however deep
+    they lie in each other."""
+    known: dict[str, Sentence] = {}
+    if not isinstance(stored, dict) or len(stored) > _FORMS:
+        return known
+    for form, slots in stored.items():
+        if len(form) > _LONGEST_FORM or not isinstance(slots, dict) or len(slots) > _SLOTS:
+            return {}
+        if not all(isinstance(slot, str) and len(slot) <= _LONGEST_SLOT for slot in slots.values()):
+            return {}
+        blanks = set(_BLANK.findall(form))
+        try:
+            made = Sentence(form, **{name: known.get(slot, slot) if slot else slot
+                                     for name, slot in slots.items() if name in blanks})  # fmt: skip
+        except ValueError:
+            return {}
+        known[made] = made
+    return known
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why one request failed, as a value: it is stored, shown and counted, and holds no key.
 
     `status` is the HTTP status, or None where no answer came. `retry_after` is in seconds.
     `param` is the vendor's name of the refused parameter, where the vendor says which. `sentences` has the forms and
-    slots of what in message and hint is ours (`Sentence`), as a stored fault has no other place for them.
+    slots of what in message and hint is ours (`Sentence`), and of the sentences within, as a stored fault has no other
+    place for them; where they are not as we write them, message and hint are plain texts.
     """
 
     kind: FaultKind
@@ -127,13 +192,14 @@ class Fault:
     sentences: dict[str, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        kept = dict(self.sentences)
-        known = [Sentence(form, **slots) for form, slots in kept.items()]
+        known = _restored(self.sentences)
+        kept: dict[str, dict[str, str]] = {}
         for name, text in (("message", self.message), ("hint", self.hint)):
+            if type(text) is str and text in known:
+                object.__setattr__(self, name, text := known[text])
             if isinstance(text, Sentence):
-                kept[text.form] = dict(text.slots)
-            elif text in known:
-                object.__setattr__(self, name, known[known.index(text)])  # type: ignore[arg-type]
+                for one in text.parts():
+                    kept[one.form] = {slot: str(said) for slot, said in one.slots.items()}
         object.__setattr__(self, "sentences", kept)
 
     def line(self) -> str:

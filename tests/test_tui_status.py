@@ -13,8 +13,10 @@ import pytest
 import typer
 
 from promptlab import document
-from promptlab.cli.tui.refusal import refusal
-from promptlab.errors import Fault, LabError, Sentence, UsageError, nearest
+from promptlab.cli.tui.refusal import FORMS, VALUE, WHY, refusal
+from promptlab.cli.tui.words import hear, plan_of
+from promptlab.config import settings
+from promptlab.errors import Fault, LabError, Sentence, UsageError, fill, nearest
 from promptlab.events import (
     Accepted,
     Answer,
@@ -33,12 +35,13 @@ from promptlab.events import (
 from promptlab.knowledge import SHIPPED, Rule, read
 from promptlab.metrics import Cost
 from promptlab.params import PARAMETERS, lookup
+from promptlab.places import Places
 from promptlab.plan import Cell
 from promptlab.providers import fault
 from promptlab.request import Message, Request
 from promptlab.tui.aside import told
 from promptlab.tui.pane import Pane
-from promptlab.tui.text import Say, axis, lint, remark, sentence, sentences
+from promptlab.tui.text import SYSTEM, Say, axis, lint, remark, request, sentence, sentences, vote
 
 PACKAGE = Path(__file__).parents[1] / "promptlab"
 SAY, ZH_SAY = Say("en"), Say("zh")
@@ -87,8 +90,8 @@ ENDINGS: dict[str, tuple[list[Event], list[str], list[str]]] = {
     "parameters": ([PARAMETERS_ASKED, Answer("snow"), Finished("stop", True)],
                    ["temperature 0.3 sent, ignored: taken and without effect",
                     "top_k 5 left out, refused: the API has no such field", "top_p 0.5 left out, pinned: fixed at 1"],
-                   ["temperature 0.3：已发送，被忽略（接受但不起作用）", "top_k 5：未采用，不被接受（API 没有此字段）",
-                    "top_p 0.5：未采用，取值固定（固定为 1）"]),
+                   ["temperature 0.3：已发送，被忽略（接受但不起作用）", "top_k 5：未发送，不被接受（API 没有此字段）",
+                    "top_p 0.5：未发送，取值固定（固定为 1）"]),
     "refused": ([*BEGUN, Failed(fault.from_connection("lab", ConnectionRefusedError(), base_url="http://127.0.0.1:9"))],
                 ["lab: nothing listens at http://127.0.0.1:9",
                  "→ start the server there, or give the right --base-url"],
@@ -112,7 +115,8 @@ def test_each_ending_is_said_in_the_language_of_the_screen(name: str) -> None:
      (404, "the model is not there", "请检查名称“m”"), (404, "nothing", "base URL 是否正确？多以 /v1 结尾"),
      (429, VENDOR, "请在 30 秒后重试"), (503, "busy", "请稍后重试"), (500, "crash", "端点出错，请稍后重试"),
      (400, "prompt is too long", "请缩短提示词，或选上下文更大的模型"),
-     (400, "Unsupported parameter: 'seed'", "此模型请不要设 seed"), (418, "teapot", "请看端点的说明；f4 预览所发内容")],
+     (400, "Unsupported parameter: 'seed'", "此模型请不要设 seed"),
+     (418, "teapot", "请看端点返回的信息；f4 预览所发内容")],
 )  # fmt: skip
 def test_a_vendor_speaks_for_itself_and_the_hint_is_ours(status: int, message: str, hint: str) -> None:
     headers = {"retry-after": "30"} if status == 429 else {}
@@ -164,7 +168,12 @@ def test_errors_are_told_in_the_language_of_the_screen() -> None:
         "✗ unknown parameter 'temprature' → did you mean 'temperature'?; a field only this server knows is "
         "body.temprature=JSON"
     )
-    assert told(wrong.value, ZH_SAY) == ("✗ temperature：“9”不是数（0 到 5） → 随机程度：0 最低，1 为模型本来的分布")
+    assert told(wrong.value, ZH_SAY) == (
+        "✗ temperature：“9”不是 0 到 5 之间的数 → 随机程度：0 最低，1 为模型本来的分布"
+    )
+    with pytest.raises(UsageError) as low:
+        PARAMETERS["max_tokens"].parse("0")
+    assert told(low.value, ZH_SAY).startswith("✗ max_tokens：“0”不是不小于 1 的整数")
     assert told(LabError("nobody knows this one", "a {strange} hint"), ZH_SAY) == (
         "✗ nobody knows this one → a {strange} hint"
     )
@@ -174,7 +183,8 @@ def test_what_typer_refuses_is_told_too() -> None:
     lab = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
     @lab.command()
-    def send(jobs: int = typer.Option(1, "--jobs", "-j")) -> None: ...
+    def send(jobs: int = typer.Option(1, "--jobs", "-j", min=1, max=9), job_time: float = typer.Option(1.0, min=0.5),
+             raw: bool = typer.Option(False, "--raw")) -> None: ...  # fmt: skip
 
     def refused(*words: str) -> tuple[str, str]:
         with pytest.raises(typer.TyperException) as error:
@@ -182,11 +192,38 @@ def test_what_typer_refuses_is_told_too() -> None:
         assert refusal(error.value) == error.value.format_message()
         return refusal(error.value), ZH_SAY.ours(refusal(error.value))
 
-    assert refused("--job", "3")[1] == "没有选项 --job（相近的有 --jobs）"
+    assert refused("--job", "3")[1] == "没有选项 --job（相近的有 --job-time, --jobs）"
     assert refused("--zzz")[1] == "没有选项 --zzz"
     assert refused("-j")[1] == "选项 -j 缺少值"
     assert refused("-j", "x")[1] == "选项 '--jobs' / '-j' 的值无效：应为整数"
-    assert len({*refused("snow")}) == 1
+    assert refused("-j", "1.5")[1] == "选项 '--jobs' / '-j' 的值无效：应为整数"
+    assert refused("--job-time", "x")[1] == "选项 '--job-time' 的值无效：应为数"
+    assert refused("-j", "0")[1] == "选项 '--jobs' / '-j' 的值无效：应不小于 1"
+    assert refused("-j", "10")[1] == "选项 '--jobs' / '-j' 的值无效：应不大于 9"
+    assert refused("--job-time", "0")[1] == "选项 '--job-time' 的值无效：应不小于 0.5"
+    assert refused("--raw=yes")[1] == "选项 --raw 不带值"
+    assert refused("snow {falls}", "here")[1] == "参数栏里有多余的词：snow {falls} here"
+
+
+@pytest.mark.parametrize(("words", "chinese"), [
+    ("--schema nope.json", "无法读取 nope.json：没有这个文件 → 请检查路径"),
+    ("sweep -m local --check schema:nope.json",
+     "无法读取 schema nope.json：没有这个文件 → 请写 schema:文件，或 schema 本身"),
+    ("-f .", ". 是文件夹 → 请给出文件；几个文件各用一个 -f"),
+    ("-f nope.txt", "无法读取 nope.txt：没有这个文件 → 请检查路径"),
+    ("sweep nope.yaml", "无法读取 nope.yaml：没有这个文件"),
+    ("hello", "参数栏里有多余的词：hello → 写法与 promptlab ask 相同：promptlab ask --help"),
+    ("'open", "参数栏无法解析：引号没有成对 → 缺少引号"),
+    ("open\\", "参数栏无法解析：末尾的 \\ 后面没有字符"),
+])  # fmt: skip
+def test_what_is_mistyped_is_told_in_chinese(
+    words: str, chinese: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = Places(tmp_path, tmp_path, tmp_path / "cache")
+    with pytest.raises(LabError) as error:
+        plan_of(hear(words if words[0] not in "-" else f"-m local {words}", "hi"), places, settings(places))
+    assert told(error.value, ZH_SAY) == f"✗ {chinese}"
 
 
 def test_a_sentence_is_a_text_whose_parts_are_no_templates() -> None:
@@ -224,10 +261,11 @@ def _texts(node: ast.AST, named: Mapping[str, ast.AST] = MappingProxyType({})) -
 
 
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py") if path.parent.name != "text"}
-TYPERS = {"Input should be a valid integer, unable to parse string as an integer",
-          "Input should be a valid number, unable to parse string as a number"}  # fmt: skip
-BARE = {"{name} {word}", "{check} {note}", "{code} {message}"}  # forms that are the same in every language
-OPEN = {PACKAGE / "errors.py", PACKAGE / "profile" / "sentence.py"}  # those of the lint: see test_tui_findings
+# Forms that are the same in every language.
+BARE = {"{name} {word}", "{check} {note}", "{code} {message}", "# {line}", "✗ {message}", "  → {hint}", "\n"}
+# Those of the lint are in test_tui_findings.
+OPEN = {PACKAGE / "errors.py", PACKAGE / "profile" / "sentence.py"}
+SHLEX = {"No closing quotation", "No escaped character"}
 
 
 def _forms(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -256,9 +294,20 @@ def test_every_sentence_has_its_chinese_with_the_same_parts() -> None:
         assert slots[0] == slots[1], form
 
 
+def test_all_that_typer_is_known_to_say_has_its_chinese() -> None:
+    assert {*FORMS, VALUE, *WHY} <= sentences("zh").keys()
+
+
+def test_every_form_is_filled_as_python_would() -> None:
+    made = {form for path, tree in TREES.items() for _, form in _forms(path, tree) if form in sentences("zh")}
+    for form in {*made, *BARE, *(text for pair in sentences("zh").items() for text in pair), *FORMS, VALUE, *WHY}:
+        slots = {name: f"{{{name}}}}}:>9{{{{" for _, name, _, _ in Formatter().parse(form) if name}
+        assert fill(form, slots) == Sentence(form, **slots) == form.format(**slots), form
+
+
 def test_no_sentence_is_in_two_tables() -> None:
     helps = {one.help: name for name, one in PARAMETERS.items()}
-    tables = (sentence.ZH, lint.ZH, remark.ZH, axis.ZH, helps)
+    tables = (sentence.ZH, lint.ZH, remark.ZH, axis.ZH, vote.ZH, request.ZH, helps)
     assert sum(len(table) for table in tables) == len(sentences("zh"))
 
 
@@ -268,7 +317,7 @@ def test_every_chinese_sentence_is_of_something_that_is_said() -> None:
     notes |= {note.replace("{", "{{").replace("}", "}}") for note in notes}
     loose = {re.sub(r"\{[^}]*\}", "{}", text) for text in written}
     unsaid = {form for form in sentences("zh") if re.sub(r"\{[^}]*\}", "{}", form) not in loose} - written - notes
-    assert unsaid == TYPERS, "texts that nobody says"
+    assert unsaid == {*SYSTEM, *SHLEX}, "texts that nobody says"
 
 
 def _rules() -> Iterator[Rule]:

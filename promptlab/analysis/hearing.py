@@ -25,7 +25,7 @@ from promptlab.analysis.rating import (
     turns,
 )
 from promptlab.ballot import Ballot, Grade
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 
 Opinion = tuple[tuple[int, int], tuple[int, int]]  # two answers by run and cell, the lesser first
 BY_SOFT = "by the log probabilities"  # the note of a vote that they decided, and not the words
@@ -238,12 +238,13 @@ def _turned(one: Turns) -> str:
 def agreed(found: Agreement) -> str:
     """How far two voters agree, in a sentence without a full stop."""
     if not found.n:
-        return "there is no pair that both voted on"
-    said = f"the same on {found.agreed} of {count(found.n, 'pair')} that both saw"
+        return Sentence("there is no pair that both voted on")
+    said = Sentence("the same on {agreed} of {pairs} that both saw", agreed=found.agreed, pairs=count(found.n, "pair"))
     if found.kappa is None:
-        return f"{said}; beyond chance nothing can be said: both always said the same one thing"
+        return Sentence("{said}; beyond chance nothing can be said: both always said the same one thing", said=said)
     value, low, high = found.kappa
-    return f"{said}; Cohen's kappa {value:.2f} [{low:.2f}, {high:.2f}] (1: always, 0: as chance would)"
+    return Sentence("{said}; Cohen's kappa {value} [{low}, {high}] (1: always, 0: as chance would)", said=said,
+                    value=f"{value:.2f}", low=f"{low:.2f}", high=f"{high:.2f}")  # fmt: skip
 
 
 def _share(one: Estimate) -> str:

@@ -18,11 +18,16 @@ from promptlab.analysis.effect import LEVEL, holm
 from promptlab.analysis.exact import FARTHEST, Anytime, anytime, flip_test, sign_test, votes_left
 from promptlab.analysis.interval import Estimate, t_quantile
 from promptlab.analysis.logistic import chance, logistic
+from promptlab.errors import Sentence
 
 Floats = NDArray[np.float64]
 Outcome = Literal["left", "right", "tie", "bad", "skip"]
 
 _SCORES = {"left": 1.0, "right": 0.0, "tie": 0.5, "bad": 0.5}
+_ONE = {"vote": "{count} vote", "more vote": "{count} more vote", "prompt": "{count} prompt", "tie": "{count} tie",
+        "pair": "{count} pair"}  # fmt: skip
+_SEVERAL = {"vote": "{count} votes", "more vote": "{count} more votes", "prompt": "{count} prompts",
+            "tie": "{count} ties", "pair": "{count} pairs"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,67 +278,77 @@ def _left(votes: Sequence[Vote], a: str, level: float) -> int | None:
 # In words ------------------------------------------------------------------------------------------------------------
 
 
-def sentence(pair: Pair) -> str:
-    """The pair in one plain sentence, without a full stop; names as they are, which the caller cleans."""
+def sentence(pair: Pair, *, both: bool = False) -> str:
+    """The pair in one plain sentence, without a full stop; names as they are, which the caller cleans. With `both` it
+    names the other one too."""
+    a, b = (pair.a, pair.b) if pair.wins.won >= pair.losses else (pair.b, pair.a)
     if not pair.cast:
-        return f"{pair.a} and {pair.b}: no votes yet"
+        return Sentence("{a} and {b}: no votes yet", a=pair.a, b=pair.b)
     others = _others(pair)
     if not pair.wins.of:
-        return f"{pair.a} and {pair.b}: {others} and no preference, so that there is nothing to test"
-    within = f" with {others}" if others else ""
-    ahead, behind = max(pair.wins.won, pair.losses), min(pair.wins.won, pair.losses)
-    if ahead == behind:
-        said = f"{pair.a} and {pair.b} are level at {ahead} : {behind}{within}"
+        return Sentence("{a} and {b}: {others} and no preference, so that there is nothing to test", a=pair.a, b=pair.b,
+                        others=others)  # fmt: skip
+    within = Sentence(" with {others}", others=others) if others else ""
+    score = Sentence("{won} : {lost}{within}", won=max(pair.wins.won, pair.losses), within=within,
+                     lost=min(pair.wins.won, pair.losses))  # fmt: skip
+    if pair.wins.won == pair.losses:
+        said = Sentence("{a} and {b} are level at {score}", a=a, b=b, score=score)
+    elif both:
+        said = Sentence("{a} is preferred to {b}, {score}", a=a, b=b, score=score)
     else:
-        said = f"{pair.a if ahead == pair.wins.won else pair.b} is preferred {ahead} : {behind}{within}"
-    return f"{said}; {_tested(pair)}; {_settled(pair)}"
+        said = Sentence("{a} is preferred {score}", a=a, score=score)
+    return Sentence("{said}; {tested}; {settled}", said=said, tested=_tested(pair), settled=_settled(pair))
 
 
 def _others(pair: Pair) -> str:
     ties = count(pair.ties, "tie") if pair.ties else ""
-    return " and ".join(part for part in (ties, f"{pair.bad} both bad" if pair.bad else "") if part)
+    bad = Sentence("{count} both bad", count=pair.bad) if pair.bad else ""
+    return Sentence("{ties} and {bad}", ties=ties, bad=bad) if ties and bad else ties or bad
 
 
 def _tested(pair: Pair) -> str:
     said = p_value(pair.adjusted)
     if pair.tests > 1:
-        said += f" (corrected by Holm for {pair.tests} pairs)"
+        said = Sentence("{p} (corrected by Holm for {tests} pairs)", p=said, tests=pair.tests)
     if pair.clustered:
-        said += f" over {pair.prompts} prompts ({p_value(pair.wins.alone)} for these prompts alone)"
+        said = Sentence("{p} over {prompts} prompts ({alone} for these prompts alone)", p=said, prompts=pair.prompts,
+                        alone=p_value(pair.wins.alone))  # fmt: skip
     elif pair.prompts == 1 and pair.cast > 1:
-        said += " for this one prompt"
+        said = Sentence("{p} for this one prompt", p=said)
     return said
 
 
 def _settled(pair: Pair) -> str:
     if pair.left == 0:
-        return "settled, if this is the only look"
+        return Sentence("settled, if this is the only look")
     if pair.wins.won == pair.losses:
-        return "no number of votes would settle it at this rate"
-    new = " on new prompts" if pair.clustered else ""
+        return Sentence("no number of votes would settle it at this rate")
+    new = Sentence(" on new prompts") if pair.clustered else ""
     if pair.left is None:
-        return f"more than {FARTHEST:,} more votes{new} would be needed at this rate"
-    return f"about {count(pair.left, 'more vote')}{new} would settle it at this rate"
+        return Sentence("more than {most} more votes{new} would be needed at this rate", most=f"{FARTHEST:,}", new=new)
+    return Sentence("about {votes}{new} would settle it at this rate", votes=count(pair.left, "more vote"), new=new)
 
 
 def anytime_sentence(pair: Pair) -> str:
     """What may be said however often one looks."""
     bound = pair.anytime
-    said = f"looked at after every vote, the evidence is {_odds(bound.best)} to 1"
+    said = Sentence("looked at after every vote, the evidence is {odds} to 1", odds=_odds(bound.best))
     if bound.settled:
-        return f"{said}: settled, whenever you stop"
-    return f"{said}, and {bound.needed:.0f} to 1 settles it, whenever you stop"
+        return Sentence("{said}: settled, whenever you stop", said=said)
+    return Sentence("{said}, and {needed} to 1 settles it, whenever you stop", said=said, needed=f"{bound.needed:.0f}")
 
 
 def length_sentence(pair: Pair) -> str:
     """How often the longer answer won, and who leads at equal length."""
     if pair.longer is None or not pair.longer.of:
-        return "the lengths tell nothing: unknown, equal, or no vote was decided"
-    said = f"the longer answer won in {pair.longer.won} of {pair.longer.of}; {p_value(pair.longer.p)}"
+        return Sentence("the lengths tell nothing: unknown, equal, or no vote was decided")
+    said = Sentence("the longer answer won in {won} of {of}; {p}", won=pair.longer.won, of=pair.longer.of,
+                    p=p_value(pair.longer.p))  # fmt: skip
     if pair.controlled is None or pair.controlled.low is None or pair.controlled.high is None:
         return said
     rate, low, high = pair.controlled
-    return f"{said}; at equal length {pair.a} would win {rate:.0%} [{low:.0%}, {high:.0%}], ties as halves"
+    return Sentence("{said}; at equal length {a} would win {rate} [{low}, {high}], ties as halves", said=said, a=pair.a,
+                    rate=f"{rate:.0%}", low=f"{low:.0%}", high=f"{high:.0%}")  # fmt: skip
 
 
 def p_value(p: float) -> str:
@@ -342,8 +357,11 @@ def p_value(p: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """`1 vote`, `1,000 votes`; a Sentence where it is one of the nouns of votes."""
+    if noun not in _ONE:
+        return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return Sentence(_ONE[noun] if number == 1 else _SEVERAL[noun], count=f"{number:,}")
 
 
 def _odds(value: float) -> str:
-    return "over 1,000" if value > 1000 else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    return Sentence("over 1,000") if value > 1000 else f"{value:.0f}" if value >= 10 else f"{value:.1f}"

@@ -17,7 +17,7 @@ from promptlab.analysis.exact import flip_test
 from promptlab.analysis.interval import Estimate
 from promptlab.analysis.logistic import PRIOR, Fit, chance, logistic
 from promptlab.analysis.preference import Vote, p_value
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 
 Floats = NDArray[np.float64]
 
@@ -115,10 +115,13 @@ def rank(votes: Iterable[Vote], *, position: bool = True, length: bool = False, 
     _refuse(graph, length)
     arms = graph.arms
     unknown = len(cast) - len(used)
-    notes = [f"{unknown} of {len(cast)} votes are left out: their lengths are not known"] if unknown else []
+    notes: list[str] = []
+    if unknown:
+        notes.append(Sentence("{unknown} of {all} votes are left out: their lengths are not known", unknown=unknown,
+                              all=len(cast)))  # fmt: skip
     design, has_position = _design(used, arms, position, length)
     if position and not has_position:
-        notes.append("the side is not in the model: the votes can't tell it from the arms")
+        notes.append(Sentence("the side is not in the model: the votes can't tell it from the arms"))
     gauge = np.zeros((design.shape[1],) * 2)
     gauge[: len(arms), : len(arms)] = 1 / len(arms)
     scores = np.array([vote.score for vote in used])
@@ -233,20 +236,22 @@ def _standings(
 
 
 def _notes(standings: Sequence[Standing], gaps: Sequence[Gap], fit: Fit, votes: Sequence[Vote]) -> list[str]:
-    found = []
+    found: list[str] = []
     if len(gaps) > 1:
-        told = sum(gap.adjusted <= LEVEL for gap in gaps)
-        found.append(f"{told} of {len(gaps)} gaps are significant after Holm's correction for {len(gaps)} tests")
+        found.append(Sentence("{told} of {gaps} gaps are significant after Holm's correction for {gaps} tests",
+                              told=sum(gap.adjusted <= LEVEL for gap in gaps), gaps=len(gaps)))  # fmt: skip
     for one in standings:
         if one.ties == 0 and (one.losses == 0 or one.wins == 0):
-            never = "lost" if one.losses == 0 else "won"
-            found.append(f"{one.arm} never {never}: a weak prior holds its strength finite, no vote bounds it")
+            found.append(Sentence("{arm} never lost: a weak prior holds its strength finite, no vote bounds it"
+                                  if one.losses == 0 else
+                                  "{arm} never won: a weak prior holds its strength finite, no vote bounds it",
+                                  arm=one.arm))  # fmt: skip
     if fit.clustered is not None:
-        found.append(f"errors are clustered by {fit.groups} prompts")
+        found.append(Sentence("errors are clustered by {groups} prompts", groups=fit.groups))
         if fit.groups < 10:
-            found.append("under 10 prompts these intervals are rough")
+            found.append(Sentence("under 10 prompts these intervals are rough"))
     elif len(votes) > 1 and len(set(_prompts(votes))) == 1:
-        found.append("all votes are on one prompt: they tell nothing of others")
+        found.append(Sentence("all votes are on one prompt: they tell nothing of others"))
     return found
 
 

@@ -18,7 +18,7 @@ from promptlab.cli.output import tick
 from promptlab.cli.ready import Ready, Way, costing, made_ready
 from promptlab.config import Places, Settings
 from promptlab.engine import Engine, Limits
-from promptlab.errors import LabError, UsageError
+from promptlab.errors import LabError, Sentence, UsageError
 from promptlab.events import Answer, Cancelled, Ending, Event, Failed, Finished, Stamped, Started, Thinking
 from promptlab.plan import Cell, Plan, Run
 from promptlab.render.record import Costing
@@ -100,7 +100,8 @@ def past(places: Places, number: int | None, rules: Rules, rng: random.Random) -
         known = {frozenset(seen.cell for seen in ballot.seen) for ballot in before}
         matches = matches_of(found.plan, rng, answers=rules.answers, usable=usable.__contains__, known=known)
         if not matches:
-            raise UsageError(f"run {run}: everything that can be compared has a vote", f"promptlab rank {run}")
+            raise UsageError(Sentence("run {run}: everything that can be compared has a vote", run=run),
+                             f"promptlab rank {run}")  # fmt: skip
         contest = Contest(found.plan, run, matches[: rules.votes], before)
         return Past(store, contest, costing(endpoints_then(found)))
     except BaseException:

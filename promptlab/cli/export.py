@@ -16,7 +16,7 @@ from promptlab.cli.outcome import Wanted, reading_of, samples
 from promptlab.cli.planning import endpoints_of
 from promptlab.cli.ready import costing
 from promptlab.config import Places
-from promptlab.errors import LabError, UsageError, nearest
+from promptlab.errors import LabError, Sentence, UsageError, nearest
 from promptlab.events import Cancelled
 from promptlab.params import Value
 from promptlab.plan import Cell, Run
@@ -85,9 +85,9 @@ def _examine(format: str, filter: str | None, target: Path | None, *, bom: bool,
             raise UsageError("Parquet is no text for a pipe or a terminal", "-o FILE.parquet")
         need_parquet()
     if target is not None and target.is_dir():
-        raise UsageError(f"{target} is a folder", f"-o {target / f'run.{format}'}")
+        raise UsageError(Sentence("{name} is a folder", name=target), f"-o {target / f'run.{format}'}")
     if target is not None and target.exists() and not force:
-        raise UsageError(f"{target} is already there", "--force replaces it")
+        raise UsageError(Sentence("{file} is already there", file=target), "--force replaces it")
 
 
 def _text(
@@ -212,7 +212,8 @@ def into(target: Path, fill: Callable[[Path], None], *, force: bool) -> None:
             _name(part, target)
     except OSError as error:
         raise LabError(
-            f"{target} can't be written: {error.strerror or error}", "check the folder and its space"
+            Sentence("{file} can't be written: {why}", file=target, why=Sentence.whole(error.strerror or str(error))),
+            "check the folder and its space",
         ) from None
     finally:
         with suppress(OSError):
@@ -224,7 +225,7 @@ def _name(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        raise UsageError(f"{target} is already there", "--force replaces it") from None
+        raise UsageError(Sentence("{file} is already there", file=target), "--force replaces it") from None
     except OSError:  # a file system without links
         with target.open("xb"):
             pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.plan import Plan, Run
 from promptlab.store import Store
 
@@ -25,5 +25,6 @@ def run_to_judge(store: Store, number: int | None, command: str) -> Run:
                 return run
     run = store.run(number)
     if (judged := judged_run(run.plan)) is not None:
-        raise UsageError(f"run {run.id} is the judging of run {judged}", f"promptlab {command} {judged}")
+        raise UsageError(Sentence("run {run} is the judging of run {judged}", run=run.id, judged=judged),
+                         f"promptlab {command} {judged}")  # fmt: skip
     return run

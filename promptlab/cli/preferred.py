@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from promptlab.ballot import USER, Ballot
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.plan import Cell
 from promptlab.render.export import Said, unfit
 from promptlab.render.plain import escaped
@@ -26,9 +26,10 @@ def votes_by(store: Store, run: int, voter: str | None) -> list[Ballot]:
     votes = [ballot for ballot in store.votes(run) if ballot.counts]
     voters = list(dict.fromkeys(ballot.voter for ballot in votes))
     if not votes:
-        raise UsageError(f"nobody has voted on run {run}", f"promptlab compare {run}")
+        raise UsageError(Sentence("nobody has voted on run {run}", run=run), f"promptlab compare {run}")
     if voter is None and USER not in voters and len(voters) > 1:
-        raise UsageError(f"run {run} has votes of {', '.join(voters)}, which are not mixed", "--voter says whose")
+        raise UsageError(Sentence("run {run} has votes of {voters}, which are not mixed", run=run,
+                                  voters=", ".join(voters)), Sentence("--voter says whose"))  # fmt: skip
     chosen = voter or (USER if USER in voters else voters[0])
     if chosen not in voters:
         raise UsageError(f"--voter: '{chosen}' has not voted on run {run}", f"votes are by {', '.join(voters)}")

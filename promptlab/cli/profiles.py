@@ -14,7 +14,7 @@ from promptlab import config
 from promptlab.axis import points, split_option
 from promptlab.cli.shelf import check_format, write_json
 from promptlab.config import Places, Settings
-from promptlab.errors import UsageError, nearest
+from promptlab.errors import Sentence, UsageError, nearest
 from promptlab.knowledge import SCALES, Finding, Knowledge
 from promptlab.params import BODY, Value, show
 from promptlab.profile import Profile, Variable, find, listed, read
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the list is made in less time than these take to import
     from promptlab.profile.compose import Filled, Shape
     from promptlab.providers.catalog import Endpoint
 
+_ROLES = {"system": "a system message", "developer": "a developer message", "user": "a user message"}
 _MOST_POINTS = 64  # of a profile's axes; of a larger sweep the first value of each is shown
 
 
@@ -180,49 +181,58 @@ def _why(
     family = known.facts.family
     against = family.against or ()
     if "system" in against:
-        yield "all in one user message: its maker advises against a system message", known.of("against")
+        yield Sentence("all in one user message: its maker advises against a system message"), known.of("against")
     elif family.role == "user":
-        yield "all in one user message: it takes no system message", known.of("role")
+        yield Sentence("all in one user message: it takes no system message"), known.of("role")
     elif len(messages) == 1:
-        role = f"a {shape.carrier} message"
-        yield f"one user message, for the profile is the entire prompt; beside a prompt it is {role}", known.of("role")
+        yield Sentence("one user message, for the profile is the entire prompt; beside a prompt it is {role}",
+                       role=Sentence(_ROLES[shape.carrier])), known.of("role")  # fmt: skip
     else:
-        role = "developer message" if shape.carrier == "developer" else "system message"
-        yield f"instructions in a {role}" + ("" if family.role else ", as is usual"), known.of("role")
-    marks = "XML tags" if shape.sections == "xml" else "Markdown headings"
-    yield f"sections marked by {marks}" + ("" if family.sections else ", as is usual"), known.of("sections")
+        role = Sentence(_ROLES["developer" if shape.carrier == "developer" else "system"])
+        yield _usual(Sentence("instructions in {role}", role=role), known=bool(family.role)), known.of("role")
+    marks = Sentence("XML tags" if shape.sections == "xml" else "Markdown headings")
+    marked = Sentence("sections marked by {marks}", marks=marks)
+    yield _usual(marked, known=bool(family.sections)), known.of("sections")
     if family.order:
-        yield f"its maker would have first: {', '.join(family.order)}", known.of("order")
+        yield Sentence("its maker would have first: {parts}", parts=", ".join(family.order)), known.of("order")
     yield _thinking(shape, known, point), known.of("thinks")
     kept = {part for part, text in filled.parts.items() if text}
     spared = [part for part in filled.chat_only if part in kept]
     if spared and shape.reasoning:
-        yield f"left out as chat-only: {', '.join(dict.fromkeys(spared))}", ()
+        yield Sentence("left out as chat-only: {parts}", parts=", ".join(dict.fromkeys(spared))), ()
     unwanted = [part for part in against if part in kept and not (shape.reasoning and part in spared)]
     if unwanted:
-        yield f"its maker advises against {', '.join(unwanted)}: chat_only keeps them from it", known.of("against")
+        yield Sentence("its maker advises against {parts}: chat_only keeps them from it",
+                       parts=", ".join(unwanted)), known.of("against")  # fmt: skip
     if cot:
-        yield ("--cot adds nothing: it thinks by itself" if shape.reasoning else
-               "--cot: it is asked to think step by step first, apart from the answer"), ()  # fmt: skip
+        yield Sentence("--cot adds nothing: it thinks by itself" if shape.reasoning else
+                       "--cot: it is asked to think step by step first, apart from the answer"), ()  # fmt: skip
+
+
+def _usual(said: Sentence, *, known: bool) -> Sentence:
+    """What is so by the knowledge, or because it mostly is."""
+    return said if known else Sentence("{said}, as is usual", said=said)
 
 
 def _thinking(shape: Shape, known: _Sources, point: Mapping[str, Value]) -> str:
     thinks = known.facts.family.thinks
     if thinks is None:
-        return "whether it thinks is unknown: it is taken for a chat model"
+        return Sentence("whether it thinks is unknown: it is taken for a chat model")
     set_ = ", ".join(f"{name} {show(point[name])}" for name in SCALES if name in point)
-    asked = f", asked with {set_}" if set_ and thinks not in ("always", "never") else ""
-    return f"{'a reasoning' if shape.reasoning else 'a chat'} model: it thinks {thinks}{asked}"
+    asked = Sentence(", asked with {what}", what=set_) if set_ and thinks not in ("always", "never") else ""
+    return Sentence("a reasoning model: it thinks {thinks}{asked}" if shape.reasoning else
+                    "a chat model: it thinks {thinks}{asked}", thinks=Sentence.whole(thinks), asked=asked)  # fmt: skip
 
 
 def told(one: Rendering) -> Iterator[tuple[str, str]]:
-    """A rendering as lines, with their styles."""
+    """A rendering as lines, with their styles; those of ours are Sentences."""
     varied = ", ".join(f"{name.removeprefix(BODY)} {show(value)}" for name, value in one.asked.items())
     yield f"{one.target}{f'  ({varied})' if varied else ''}", "bold"
     for fact, sources in one.why:
-        yield f"# {fact}" + (f" [{', '.join(sources)}]" if sources else ""), "dim"
+        line = Sentence("{said} [{sources}]", said=fact, sources=", ".join(sources)) if sources else fact
+        yield Sentence("# {line}", line=line), "dim"
     for line in one.parameters():
-        yield f"# {line}", "dim"
+        yield Sentence("# {line}", line=line), "dim"
     for message in one.messages:
         yield f"── {message.role} ──", "bold"
         for line in message.text.split("\n"):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from promptlab.errors import Sentence
 from promptlab.params import Value
 from promptlab.render import facts
 from promptlab.render.plain import escaped
@@ -41,11 +42,14 @@ def print_requests(requests: Sequence[Outgoing], format: str | None) -> None:
 
 
 def request_text(request: Outgoing) -> str:
-    """One request as text: keys by their names, nothing that acts on a terminal."""
-    lines = [f"POST {clean_line(request.url)}" + ("" if request.exact else "  (before litellm makes the body)")]
+    """One request as text: keys by their names, nothing that acts on a terminal. A Sentence, whose parts are the lines
+    of ours and the body."""
+    post = f"POST {clean_line(request.url)}"
+    lines = [post if request.exact else Sentence("{line}  (before litellm makes the body)", line=post)]
     lines += [clean_line(request.key)] if request.key else []
-    lines += [f"# {line}" for line in facts.parameters(request.asked, request.sent, request.verdicts, request.notes)]
-    return "\n".join([*lines, escaped(json.dumps(request.body, ensure_ascii=False, indent=2))])
+    told = facts.parameters(request.asked, request.sent, request.verdicts, request.notes)
+    lines += [Sentence("# {line}", line=line) for line in told]
+    return Sentence.joined("\n", [*lines, escaped(json.dumps(request.body, ensure_ascii=False, indent=2))])
 
 
 def _write(text: str) -> None:

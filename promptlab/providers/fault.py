@@ -156,12 +156,20 @@ def parse_error(text: str) -> _Said | None:
     return message, _maybe(code), _maybe(kind), _maybe(param)
 
 
-def one_line(text: str) -> str:
-    """A text on one line, and no longer than is shown; one that is so already keeps its parts (Sentence)."""
+def one_line(text: str, most: int = _LONGEST) -> str:
+    """A text on one line, and no longer than is shown; a Sentence stays one, and its longest slot gives way."""
     flat = " ".join(text.split())
-    if flat == text and len(flat) <= _LONGEST:
+    if flat == text and len(flat) <= most:
         return text
-    return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
+    if isinstance(text, Sentence) and text.slots:
+        made = text.changed(**{name: slot if " ".join(slot.split()) == slot.strip(" ") else one_line(slot, len(slot))
+                               for name, slot in text.slots.items()})  # fmt: skip
+        name, slot = max(made.slots.items(), key=lambda one: len(one[1]))
+        if 0 < (room := len(slot) - max(0, len(made) - most)) < len(slot):
+            made = made.changed(**{name: one_line(slot, room)})
+        if len(made) <= most and " ".join(made.split()) == made:
+            return made
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
 def without_key(text: str, key: str | None) -> str:

@@ -98,8 +98,8 @@ def parameters(
     asked: Mapping[str, Value], sent: Mapping[str, Value], verdicts: Mapping[str, str], notes: Mapping[str, str], *,
     brief: bool = False,
 ) -> list[str]:  # fmt: skip
-    """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured (a
-    Sentence), and one on all the others, with their notes unless it is to be `brief`."""
+    """What was asked, what of it went out, and what becomes of it: a line on each that is not simply honoured, and one
+    on all the others, with their notes unless it is to be `brief`; Sentences."""
     lines: list[str] = []
     quiet: dict[str, list[str]] = {"honoured": [], "unknown": []}
     for name, value in asked.items():
@@ -107,7 +107,9 @@ def parameters(
         if name in sent and _differs(value, sent[name]) and not (brief and isinstance(sent[name], dict)):
             told += f" → {_value(sent[name])}"
         if name in sent and word in quiet:
-            quiet[word].append(told + (f" ({clean_line(notes[name])})" if notes.get(name) and not brief else ""))
+            if notes.get(name) and not brief:
+                told = Sentence("{told} ({note})", told=told, note=Sentence.whole(_cleaned(notes[name])))
+            quiet[word].append(told)
             continue
         fate = Sentence("{told} sent, {word}" if name in sent else "{told} left out, {word}", told=told,
                         word=Sentence.whole(word))  # fmt: skip
@@ -116,7 +118,10 @@ def parameters(
         if name not in asked:
             told = f"{clean_line(name)} {_value(sent[name])}"
             lines.append(_noted(Sentence("{told} sent, not asked", told=told), notes.get(name, "")))
-    return [*lines, *(f"{word}: {', '.join(told)}" for word, told in quiet.items() if told)]
+    for word, all_ in quiet.items():
+        if all_:
+            lines.append(Sentence("{word}: {told}", word=Sentence.whole(word), told=Sentence.joined(", ", all_)))
+    return lines
 
 
 def _noted(fate: Sentence, note: str) -> Sentence:
@@ -124,9 +129,17 @@ def _noted(fate: Sentence, note: str) -> Sentence:
 
 
 def _cleaned(text: str) -> str:
-    """A line that is fit to be shown; one that is so already keeps its parts (Sentence)."""
+    """A line that is fit to be shown; a Sentence stays one, and has clean slots."""
     shown = clean_line(text)
-    return text if shown == text else shown
+    if shown == text:
+        return text
+    if isinstance(text, Sentence):
+        # Blanks at a slot's ends part it from what stands beside it.
+        made = text.changed(**{name: slot if clean_line(slot) == slot.strip(" ") else _cleaned(slot)
+                               for name, slot in text.slots.items()})  # fmt: skip
+        if clean_line(made) == made:
+            return made
+    return shown
 
 
 def parameter_lines(cell: Transcript, *, brief: bool = False) -> list[str]:

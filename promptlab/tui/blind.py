@@ -278,9 +278,9 @@ class BlindScreen(Reading):
         if flags:
             each = [say(f"b_flag_{flag.kind}", side=self._side(flag.place), text=fit(clean_line(flag.text), 40))
                     for flag in flags]  # fmt: skip
-            what += f". {say('b_flag', what=', '.join(each))}"
+            what += say("b_stop") + say("b_flag", what=say("b_comma").join(each))
         if KNOWN in ballot.flags:
-            what += f". {say('b_known')}"
+            what += say("b_stop") + say("b_known")
         last = contest.at + 1 >= len(contest.matches)
         self.tell(say("b_voted", what=what, next=say("b_no_more") if last else say("b_next")))
         self._write_bar()
@@ -383,7 +383,7 @@ def open_votes(screen: LabScreen) -> None:
 
     def over(_: None) -> None:
         booth.close()
-        cells = max(40, min(screen.size.width - 8, 100))
-        screen.aside("votes", lambda: screen.lab.votes(run, cells), show)
+        cells = max(40, min(screen.size.width * 24 // 25, 96) - 6)  # in the box: its border, its bar
+        screen.aside("votes", lambda: screen.lab.votes(run, cells, say.ours), show)
 
     screen.app.push_screen(BlindScreen(booth, BlindSay(say.language)), over)

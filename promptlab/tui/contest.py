@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from promptlab.arm import Place, arm_of, parts_of, place_of, prompts_of, shown
 from promptlab.ballot import KNOWN, MOST_SEEN, REVEALED, USER, Ballot, Seen, Verdict
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.plan import Cell, Plan
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def matches_of(
     groups = [by_place[place] for place in sorted(by_place, key=lambda place: place[0])]
     arms = list(dict.fromkeys(arm for group in groups for arm in group))
     if len(arms) < 2:
-        raise UsageError("there is one arm alone, and nothing to compare it with" if arms else "there are no answers",
-                         "two of anything: -m a -m b, -t 0.2,1.2, --axis profile=a,b")  # fmt: skip
+        raise UsageError(Sentence("there is one arm alone, and nothing to compare it with" if arms else
+                                  "there are no answers"),
+                         Sentence("two of anything: -m a -m b, -t 0.2,1.2, --axis profile=a,b"))  # fmt: skip
     done, prompts, found = set(known), prompts_of(plan), []
     for cells in _rounds(groups, arms, min(answers, len(arms)), rng):
         seats = [cell.index for cell in cells]

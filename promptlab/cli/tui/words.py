@@ -61,7 +61,8 @@ def hear(words: str, prompt: str) -> Spoken:
     try:
         said = shlex.split(words)
     except ValueError as error:
-        raise UsageError(f"these words can't be read: {error}", "a quote is missing") from None
+        why, hint = Sentence.whole(str(error)), "a quote is missing" if "quotation" in str(error) else ""
+        raise UsageError(Sentence("these words can't be read: {why}", why=why), hint) from None
     return _hear_sweep(said[1:], prompt) if said[:1] == [SWEEP] else _hear_ask(said, prompt)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 
-from promptlab.errors import Sentence
+from promptlab.errors import Sentence, fill
 from promptlab.tui.text import compose, history, lab, profile, sweep, watch
 
 _PARTS = (lab, compose, watch, sweep, history, profile)
@@ -17,16 +17,30 @@ TEXTS: dict[str, dict[str, str]] = {
 }
 
 
+# What the system says of a file, and our plain texts of one that can't be read, made in many places.
+SYSTEM = ("No such file or directory", "Permission denied", "Is a directory", "Not a directory")
+_UNREAD = ("the schema {want} can't be read: {why}", "{name} can't be read: {why}", "{name} is a folder")
+_ENDS = (*SYSTEM, " is a folder")
+
+
 @cache
 def sentences(language: str) -> Mapping[str, str]:
     """Sentences of ours that are made elsewhere, by their English form; made as the first one is to be said."""
     from promptlab.params import PARAMETERS
-    from promptlab.tui.text import axis, lint, remark, sentence
+    from promptlab.tui.text import axis, lint, remark, request, sentence, vote
 
     if language != "zh":
         return {}
     about = {one.help: compose.ZH[f"about_{name}"] for name, one in PARAMETERS.items()}
-    return sentence.ZH | lint.ZH | remark.ZH | axis.ZH | about
+    return sentence.ZH | lint.ZH | remark.ZH | axis.ZH | vote.ZH | request.ZH | about
+
+
+def _unread(text: str) -> str:
+    """What says of a file why it can't be read, as a Sentence."""
+    found = Sentence.read(text, _UNREAD)
+    if found is None:
+        return text
+    return found.changed(why=Sentence.whole(found.slots["why"])) if "why" in found.slots else found
 
 
 class Say:
@@ -45,12 +59,13 @@ class Say:
         if not (known := sentences(self.language)):
             return text
         if not isinstance(text, Sentence):
-            return known.get(text, text)
-        slots = {name: self.ours(slot) if isinstance(slot, Sentence) else slot for name, slot in text.slots.items()}
-        try:
-            return known.get(text.form, text.form).format(**slots)
-        except (KeyError, IndexError, ValueError):  # out of the history, as another version has kept it
+            if text in known or not text.endswith(_ENDS):
+                return known.get(text, text)
+            text = _unread(text)
+        if not isinstance(text, Sentence):
             return text
+        slots = {name: self.ours(slot) if isinstance(slot, Sentence) else slot for name, slot in text.slots.items()}
+        return fill(known.get(text.form, text.form), slots)
 
     def known(self, key: str, otherwise: str) -> str:
         """A text that may not be in the table: a word that comes from elsewhere."""

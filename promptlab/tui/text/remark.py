@@ -39,7 +39,7 @@ ZH: dict[str, str] = {
     "{count} of {n} requests failed, {times} of them: {reason} ({target})":
         "{n} 个请求中 {count} 个失败，其中 {times} 个：{reason}（{target}）",
     "{count} of {n} cells have no answer: cancelled or never sent ({target})":
-        "{n} 格中 {count} 格没有回答：已取消或未发送（{target}）",
+        "{n} 个单元中 {count} 个没有回答：已取消或未发送（{target}）",
     "{count} of {n} answers are empty ({target})": "{n} 份回答中 {count} 份为空（{target}）",
     "{share} of {target}'s answers were cut {where}: lengths are not comparable (n = {n})":
         "{target} 有 {share} 的回答{where}：长度不可比（n = {n}）",
