@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -13,11 +13,12 @@ from promptlab.plan import Cell, Plan, Run
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width
+from promptlab.transcript import Transcript
 from promptlab.tui import grid
 from promptlab.tui.grid import Rect, differing
 from promptlab.tui.ladder import Ladder, Part
 from promptlab.tui.marked import Row, Span
-from promptlab.tui.pane import Pane, Shows
+from promptlab.tui.pane import OTHER, Pane, Shows
 from promptlab.tui.sleeper import Sleeper
 from promptlab.tui.status import Field, fitted, money, title
 from promptlab.tui.text import Say
@@ -40,6 +41,7 @@ class Board:
         self, panes: Sequence[Pane], say: Say, now: Callable[[], float], about: Sequence[Field] = (),
     ) -> None:  # fmt: skip
         self.panes, self.focus, self.width, self.height = list(panes), 0, 80, 20
+        self.own = list(panes)  # of its run: another run's may stand in the place of one
         self.zoomed = False
         self.layout: Layout | None = None  # as the number of panes has it, until the user chooses
         self._say, self._now, self.about = say, now, list(about)
@@ -63,7 +65,9 @@ class Board:
         self.panes[stamped.cell].take(stamped)
 
     def replace(self, number: int, cell: Cell, costing: Costing, now: Callable[[], float]) -> None:
-        """Fill a pane anew, from another run."""
+        """Fill a pane anew, from another run: what the run has said itself is kept, and counted."""
+        if isinstance(own := self.panes[number], Sleeper):
+            own.doze()
         self.panes[number] = Sleeper(dataclasses.replace(cell, index=number), self._say, costing)
         self._clocks[number] = now
         if self.ladder is not None:
@@ -74,7 +78,7 @@ class Board:
         """Give it the ladder of a plan; a sweep is shown so unless the user chooses otherwise."""
         if len(self.panes) > 1:
             clocks = self._clocks  # and not the board: what goes round in a circle is let go of late
-            self.ladder = Ladder(plan, costing, self.panes, self._say, lambda cell: clocks[cell]())
+            self.ladder = Ladder(plan, costing, self.panes, self.own, self._say, lambda cell: clocks[cell]())
             self.layout = "ladder" if plan.sweep is not None else None
             self._arrange()
 
@@ -85,7 +89,17 @@ class Board:
 
     @property
     def running(self) -> bool:
-        return any(not pane.said.ending for pane in self.panes)
+        return any(not pane.said.ending for pane in (*self.panes, *self.own))
+
+    @property
+    def turns(self) -> list[tuple[Cell, Transcript]]:
+        """The run's own cells and what they have said, whatever stands in their places."""
+        return [(pane.cell, pane.said) for pane in self.own]
+
+    @property
+    def others(self) -> int:
+        """How many panes another run has filled."""
+        return sum(pane is not own for pane, own in zip(self.panes, self.own, strict=True))
 
     @property
     def current(self) -> Pane:
@@ -260,14 +274,14 @@ class Board:
         return fold
 
     def find(self, letters: str, most: int = 300) -> list[tuple[int, str, int, str]]:
-        """Where the letters stand, the pane in focus first: pane, part, line, text."""
+        """Where the letters stand, the pane in focus first: pane, part, the row where they begin, text."""
         if not letters.strip():
             return []
         rooms = [self._room_of(number) for number in range(min(self._shape.capacity, len(self.panes)))]
         for number, pane in enumerate(self.panes):
-            pane.place(*rooms[number % len(rooms)])  # a line's number is one of the width in which it will be shown
+            pane.place(*rooms[number % len(rooms)])  # a row's number is one of the width in which it will be shown
         order = [*range(self.focus, len(self.panes)), *range(self.focus)]
-        found = ((number, *hit) for number in order for hit in self.panes[number].find(letters))
+        found = ((number, *hit) for number in order for hit in _found(self.panes[number], letters))
         return list(islice(found, most))
 
     # -- what is painted -------------------------------------------------------------------------------------------
@@ -321,24 +335,27 @@ class Board:
         return found
 
     def _top(self) -> str:
-        say, ended = self._say, [pane.said.state for pane in self.panes]
+        say, ended = self._say, [pane.said.state for pane in self.own]
         done = ended.count("done")
         failed = ended.count("failed")
         fields = [*self.about, Field(1, say("done_of", done=done, count=len(self.panes)))] if self.panes else []
         if failed:
             fields.append(Field(1, say("failed_count", count=failed)))
+        if others := self.others:
+            fields.append(Field(1, say("others_count", count=others)))
         if self.pages > 1 and self.panes:
             word = "pane" if self.zoomed or self.style == "focus" else "page"
             fields.append(Field(0, say(word, page=self.page + 1, pages=self.pages)))
-        if any(pane.said.queued is not None for pane in self.panes):
+        if any(pane.said.queued is not None for pane in self.own):
             fields.append(Field(3, self._clock()))
-        if spent := [pane.usd for pane in self.panes if pane.usd is not None]:
+        if spent := [pane.usd for pane in self.own if pane.usd is not None]:
             fields.append(Field(2, money(Cost(sum(spent), "computed"), say)))
         return " " + fitted(fields, self.width - 2, "  ")
 
     def _clock(self) -> str:
         """Minutes and seconds since the run began, until all have ended."""
-        passed = self._now() if self.running else max((pane.said.ended or 0.0 for pane in self.panes), default=0.0)
+        over = all(pane.said.ending for pane in self.own)
+        passed = max((pane.said.ended or 0.0 for pane in self.own), default=0.0) if over else self._now()
         return f"{int(passed) // 60:02}:{int(passed) % 60:02}"
 
     def _strip_view(self, rect: Rect) -> tuple[int, int]:
@@ -354,7 +371,8 @@ class Board:
         for number in range(first, min(len(self.panes), first + rect.height // each)):
             pane, here, now = self.panes[number], number == self.focus, self._clocks[number]()
             style = "strip-focus" if here else "strip"
-            head = f"{'▶' if here else ' '}{pane.icon()} {number + 1} "
+            other = OTHER if pane is not self.own[number] else ""
+            head = f"{'▶' if here else ' '}{pane.icon()} {number + 1} {other}"
             name = head + title(pane.cell, max(2, rect.width - width(head) - 1))
             room = rect.width - width(name) - 3
             told = f"  {pane.facts(now, room)}" if each == 1 and room >= _TOLD else ""
@@ -363,6 +381,21 @@ class Board:
                 rows.append((Span(pad(f"     {pane.facts(now, rect.width - 6)}", rect.width), "strip-facts"),))
         blank = (Span(" " * rect.width, "strip"),)
         return [*rows, *[blank] * (rect.height - len(rows))]
+
+
+def _found(pane: Pane, letters: str) -> Iterator[tuple[str, int, str]]:
+    """Where the letters stand in a pane. One that sleeps does so again afterwards: a thousand panes are not kept awake
+    by what is in all of them."""
+    if not pane.may_have(letters):
+        return
+    woken = isinstance(pane, Sleeper) and not pane.awake and not pane.is_ready
+    if isinstance(pane, Sleeper) and woken:
+        pane.wake()
+    try:
+        yield from pane.seek(letters)
+    finally:
+        if isinstance(pane, Sleeper) and woken:
+            pane.doze()
 
 
 def board_of(

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from promptlab.render.sanitise import clean
+from promptlab.render.wrap import pad, width
 from promptlab.tui.marked import Span
 from promptlab.tui.picker import Compared, Item, Picker
 from promptlab.tui.status import title
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from promptlab.tui.board import Board
     from promptlab.tui.screen import LabScreen
 
+_TITLED = 40  # and in a title
+_NAMED = 24  # cells of a target in a list at most
 MOST = 4000  # words of each text that are compared; the work grows with their product
 _WORDS = re.compile(r"\n|[^\S\n]+|[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff65]|\w+|[^\w\s]")
 MARKS = {"gone": ("[-", "-]"), "new": ("{+", "+}")}  # said without colour, too
@@ -25,18 +28,23 @@ def open_find(screen: LabScreen) -> None:
     if board is None:
         return
 
+    room = max(8, min(_NAMED, screen.app.size.width // 4))
+    names = [title(pane.cell, room) for pane in board.panes]
+    wide = max(map(width, names), default=0)
+
     def load(letters: str) -> list[Item]:
         found = board.find(letters)
-        return [Item(f"{pane} {part} {line}", f"{pane + 1:>3}  {text}") for pane, part, line, text in found]
+        return [Item(f"{pane} {part} {row}", f"{pane + 1:<3} {pad(names[pane], wide)}  {text}")
+                for pane, part, row, text in found]  # fmt: skip
 
     def go(where: str | None) -> None:
         screen.canvas.repaint()
         if where is not None:
-            pane, part, line = where.split()
+            pane, part, row = where.split()
             board.go(int(pane))
             if board.climbs:  # whose samples are too short to show it
                 screen.action_zoom()
-            board.current.reveal(part, int(line))
+            board.current.reveal(part, int(row))
             screen.canvas.paint()
 
     picker = Picker(say("find"), say("find_filter"), say("find_keys"), say("find_none"), load, quick=True)
@@ -50,7 +58,7 @@ def open_compare(screen: LabScreen) -> None:
         screen.tell(say("one_pane"))
         return
     others = [pane for pane in board.panes if pane is not board.current]
-    items = [Item(str(pane.cell.index), f"{pane.cell.index + 1:>3}  {title(pane.cell, 80)}") for pane in others]
+    items = [Item(str(pane.cell.index), f"{pane.cell.index + 1:<3} {title(pane.cell, 80)}") for pane in others]
 
     def load(letters: str) -> list[Item]:
         return [item for item in items if letters.casefold() in item.line.casefold()]
@@ -74,10 +82,15 @@ def _compare(screen: LabScreen, board: Board, other: str | None) -> None:
     if not (first and second):
         screen.tell(say("copy_none"))
         return
-    name = say("compared", one=one.cell.index + 1, two=two.cell.index + 1)
+    numbers = {"one": one.cell.index + 1, "two": two.cell.index + 1}
+    room = (screen.app.size.width - 8) // 2 - 5
+    name = " ↔ ".join(f"{pane.cell.index + 1} {title(pane.cell, max(8, min(_TITLED, room)))}" for pane in (one, two))
 
     def show(spans: list[Span]) -> None:
-        screen.app.push_screen(Compared(name, say("compared_foot"), spans))
+        differ = any(span.style != "same" for span in spans)
+        foot = f"{say('compared', **numbers)} · " * differ + say("compared_foot")
+        equal = say("compared_equal" if first == second else "compared_so_far", **numbers, count=MOST)
+        screen.app.push_screen(Compared(name, foot, spans if differ else [Span(f"{equal}\n\n", "head"), *spans]))
 
     screen.aside("compare", lambda: difference(clean(first), clean(second)), show)  # long texts take a second
 

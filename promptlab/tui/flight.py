@@ -43,6 +43,11 @@ class Flight:
         return own
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything of it is sent."""
+        return bool(self._panes)
+
+    @property
     def streams(self) -> bool:
         """Whether anything is still to come; a run whose cells have all ended is only being put away."""
         return not self._panes or any(not pane.said.ending for pane in self._panes.values())

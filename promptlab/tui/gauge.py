@@ -4,21 +4,24 @@ drawings of others as rows of the screen. Pure."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.plan import Cell, Plan
-from promptlab.render.group import numbers, of
+from promptlab.render.group import IGNORED, axis_name, groups, numbers, of, value_at
+from promptlab.render.picture import Picture
+from promptlab.render.picture import Row as PictureRow
 from promptlab.render.record import Costing
+from promptlab.render.sanitise import clean_line
 from promptlab.render.words import ENGLISH, Words, meaning
-from promptlab.render.wrap import fit, pad, width
+from promptlab.render.wrap import fit, pad, width, wrap_line
 from promptlab.transcript import Transcript
 from promptlab.tui.marked import Row, Span
 
 if TYPE_CHECKING:
     from promptlab.analysis import Measure, Point, Reading, Sample
     from promptlab.render.group import Numbers
-    from promptlab.render.picture import Picture
 
 BAR = 8  # cells
 _GAP = 2
@@ -53,10 +56,10 @@ class Measured:
         """`over`: nothing runs any more, so that there is nothing to wait for."""
         return not self.busy and (over or now >= self._next)
 
-    def begin(self, panes: Sequence[tuple[Cell, Transcript]]) -> Turns | None:
-        """The cells to be read now; None where there is nothing new. `panes` are what stands for each cell of the
-        plan."""
-        ended = self._ended(panes)
+    def begin(self, turns: Sequence[tuple[Cell, Transcript]]) -> Turns | None:
+        """The cells to be read now; None where there is nothing new. `turns` are the plan's own cells, each with what
+        it has said."""
+        ended = [(cell, said) for cell, said in turns if said.ending and said.attempts]
         if [id(said) for _, said in ended] == self._read:
             return None
         for cell, said in ended:
@@ -74,13 +77,6 @@ class Measured:
         if reading is not None:  # the first one imports what it takes: that is no measure of the next
             self.reading, self.count = reading, len(self._read)
             self.version += 1
-
-    def _ended(self, panes: Sequence[tuple[Cell, Transcript]]) -> Turns:
-        """Cells that have ended, by the plan; a pane that was filled with something else is none of them."""
-        return [
-            (cell, said) for cell, (own, said) in zip(self.plan.cells, panes, strict=False)
-            if said.ending and said.attempts and own.target == cell.target and own.values == cell.values
-        ]  # fmt: skip
 
 
 class Gauge(NamedTuple):
@@ -168,6 +164,53 @@ def bar(gauge: Gauge, measure: Measure | None) -> str:
         filled, unsure = start <= middle <= end or number == tip, low <= middle <= high
         signs.append(("▓" if unsure else "█") if filled else "░" if unsure else "·")
     return "".join(signs)
+
+
+def tables(reading: Reading, cells: int, words: Words = ENGLISH) -> str:
+    """All measures as `render.table` has them, in blocks below each other where they don't fit beside each other; where
+    there is no room for a block of one, as a list. What the signs mean stands once, below all."""
+    left = list(reading.measures)
+    blocks: list[str] = []
+    notes: list[str] = []
+    while left:
+        rows, count = _block(reading, left, cells, words)
+        if rows:
+            end = len(rows)
+            while end and len(rows[end - 1]) == 1 and rows[end - 1][0].style == "dim":
+                end -= 1
+            blocks.append(str(Picture(tuple(rows[:end]))))
+            notes += [line for line in Picture(tuple(rows[end:])).lines() if line not in notes]
+        else:
+            blocks.append("\n".join(_listed(reading, left[0], max(4, cells), words)))
+        left = left[count:]
+    return "\n\n".join([*blocks, "\n".join(notes)])
+
+
+def _listed(reading: Reading, name: str, cells: int, words: Words) -> Iterator[str]:
+    """One measure: its title with what it stands along, and a line for each point."""
+    yield from wrap_line(" · ".join([words.measure(name), *map(axis_name, reading.axes)]), cells)
+    points = [point for group in groups(reading) for point in group.points]
+    how = numbers(of(points, name))
+    several = len({point.target for point in points}) > 1
+    for point in points:
+        said = [value_at(point, axis) for axis in reading.axes]
+        told = [clean_line(point.target)] * several + [words("ignored") if one == IGNORED else one for one in said]
+        line = f"{', '.join(told)}  {how.both(point.measures.get(name))}"
+        yield from ("  " + part for part in wrap_line(line, cells - 2))
+
+
+def _block(reading: Reading, names: Sequence[str], cells: int, words: Words) -> tuple[Sequence[PictureRow], int]:
+    """The table of the first of these measures, as many as there is room for; no rows where there is none for one."""
+    from promptlab.render.table import measures
+
+    unsaid = replace(words, texts={**words.texts, "no_room": ""})  # so that this row is an empty one
+    found: Sequence[PictureRow] = ()
+    for count in range(1, len(names) + 1):
+        rows = measures(replace(reading, measures=tuple(names[:count])), cells, color=False, words=unsaid).rows
+        if any(row and all(not piece.text for piece in row) for row in rows):
+            return found, max(1, count - 1)
+        found = rows
+    return found, len(names)
 
 
 def drawn(picture: Picture, cells: int, height: int) -> list[Row]:

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptlab.plan import Plan
+from promptlab.plan import Cell, Plan
 from promptlab.render.record import Costing
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad, width, wrap_line
 from promptlab.tui import gauge, grid
 from promptlab.tui.grid import Rect
 from promptlab.tui.marked import Row, Span
-from promptlab.tui.pane import Pane
+from promptlab.tui.pane import OTHER, Pane
 from promptlab.tui.rung import Rung, Side, Spot, climb, sample, sides, spots
 from promptlab.tui.text import Say
 from promptlab.tui.text.chart import words
@@ -28,6 +28,7 @@ _PLOT_ROWS = 11  # of a row of plots
 _SIDE = 60  # cells of a side, where several stand beside each other
 _MOST_LINES = 8  # of one sample
 _STILL = 0.25  # seconds that rows of a sample that still comes stand
+_WORDED = 56  # cells from which a sample that is not of this run says so in words, too
 _ANSWERS = 8  # cells of the column that counts them
 
 
@@ -48,10 +49,12 @@ class _Kept(NamedTuple):
 
 
 class Ladder:
-    """`panes` are those of the board, `clock` gives each its seconds. `best` is the cell that the user has marked."""
+    """`panes` are those of the board, `own` those of the run: a pane that another run has filled is shown, and not
+    counted. `clock` gives each its seconds. `best` is the cell that the user has marked."""
 
     def __init__(
-        self, plan: Plan, costing: Costing, panes: Sequence[Pane], say: Say, clock: Callable[[int], float],
+        self, plan: Plan, costing: Costing, panes: Sequence[Pane], own: Sequence[Pane], say: Say,
+        clock: Callable[[int], float],
     ) -> None:  # fmt: skip
         self._words = words(say)
         self.sides = sides(plan, self._words)
@@ -60,7 +63,7 @@ class Ladder:
         self.best: int | None = None
         self.asked = False  # whether the history has been asked for it
         self.parts: list[Part] = []
-        self._plan, self._panes, self._say, self._clock = plan, panes, say, clock
+        self._plan, self._panes, self._own, self._say, self._clock = plan, panes, own, say, clock
         self._first = 0  # the first rung that is shown
         self._across = 1
         self._kept: dict[int, _Kept] = {}
@@ -178,10 +181,12 @@ class Ladder:
         for text, style in lines:
             for number, part in enumerate(wrap_line(clean_line(text), max(4, cells - 2))):
                 rows.append((Span(pad(("• " if number == 0 else "  ") + part, cells), style),))
-        foot = []
+        others = sum(pane is not own for pane, own in zip(self._panes, self._own, strict=True))
+        foot = [self._say("others_not", count=others)] if others else []
         if reading is None or measured.count < all:
-            foot = [self._say("measured_of", count=measured.count, all=all) if reading else self._say("measured_none")]
-        if len(rows) + len(foot) > most:
+            told = self._say("measured_of", count=measured.count, all=all) if reading else self._say("measured_none")
+            foot.append(told)
+        if len(rows) + bool(foot) > most:
             foot.append(self._say("found_more", count=len(rows) - most + 1))
             rows = rows[: most - 1]
         return [*rows, (Span(pad(fit("  " + " · ".join(foot), cells), cells), "facts"),)] if foot else rows
@@ -235,7 +240,7 @@ class Ladder:
     def _head(self, rung: Rung, cells: int, label: int, columns: Sequence[gauge.Gauge], focus: int) -> Row:
         """The value, how many have answered, and the measures."""
         chosen = focus in rung.cells
-        states = [self._panes[cell].said.state for cell in rung.cells]
+        states = [self._own[cell].said.state for cell in rung.cells]
         failed = states.count("failed")
         count = f"{states.count('done')}/{len(states)}" + (f" ✗{failed}" if failed else "")
         text = pad(("▶ " if chosen else "  ") + fit(rung.title, label - 3), label) + pad(count, _ANSWERS)
@@ -263,7 +268,10 @@ class Ladder:
         pane, here = self._panes[cell], cell == focus
         own = self._plan.cells[cell]
         number = f"{own.row + 1}.{own.repeat + 1}" if own.row is not None else f"{own.repeat + 1}"
-        head = f"  {'▶' if here else ' '}{pane.icon()} {number} {'★ ' if cell == self.best else ''}"
+        other = pane is not self._own[cell]
+        sign = OTHER if other else "★ " if cell == self.best else ""
+        more = (f" [{self._told_of(pane, own)}]" if other and cells >= _WORDED else "") + more
+        head = f"  {'▶' if here else ' '}{pane.icon()} {number} {sign}"
         room = max(4, cells - width(head) - width(more))
         told = self._rows_of(cell, pane, room, lines)
         rows: list[Row] = []
@@ -273,6 +281,12 @@ class Ladder:
             tail = Span(more if at == 0 else "", "facts")
             rows.append(gauge.filled([lead, Span(pad(text, room), style), tail], cells))
         return rows
+
+    def _told_of(self, pane: Pane, own: Cell) -> str:
+        """Where an answer comes from that is not of this run."""
+        run = pane.origin[0].id if pane.origin is not None else None
+        told = self._say("other_run", run=run) if run is not None else self._say("other_unsaved")
+        return told if pane.cell.target == own.target else f"{fit(clean_line(pane.cell.target), 20)}, {told}"
 
     def _rows_of(self, cell: int, pane: Pane, cells: int, lines: int) -> list[tuple[str, str]]:
         now, of = self._clock(cell), (pane.version, pane.said.state, cells, lines)

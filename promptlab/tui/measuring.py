@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from promptlab.tui.marked import Row
     from promptlab.tui.runs import RunsScreen
 
-_PAGE = 96  # cells of a page at most
 Found = tuple["Reading | None", "dict[tuple[int, int, int], list[Row]]", int | None, float]
 
 
@@ -27,7 +26,7 @@ def measure(screen: RunsScreen) -> None:
     measured = ladder.measured
     if not measured.is_due(now, over=not screen.runs):
         return
-    ended = measured.begin([(pane.cell, pane.said) for pane in board.panes])
+    ended = measured.begin(board.turns)
     if ended is None:
         return
     lab, run = screen.lab, board.run
@@ -61,7 +60,7 @@ def _took(screen: RunsScreen, board: Board, ladder: Ladder, found: Found) -> Non
 def open_measures(screen: RunsScreen) -> None:
     """All that is measured, as `promptlab sweep` prints it: table, plots, findings."""
     from promptlab.render.sanitise import clean_line
-    from promptlab.tui.picker import Requests
+    from promptlab.tui.pages import Measures
 
     board, say = screen.board, screen.say
     ladder = board.ladder if board is not None else None
@@ -71,24 +70,26 @@ def open_measures(screen: RunsScreen) -> None:
         return
     axes, all = ladder.axes, len(ladder.measured.plan.cells)
     title = say("measured_of", count=ladder.measured.count, all=all)
-    cells = max(20, min(_PAGE, int(screen.app.size.width * 0.96)) - 6)
+    if board is not None and board.others:
+        title = f"{title} · {say('others_not', count=board.others)}"
 
-    def drawn() -> list[tuple[str, str]]:
+    def drawn(cells: int) -> list[tuple[str, str]]:
         from promptlab.render.plot import plots
-        from promptlab.render.table import measures
+        from promptlab.tui.gauge import tables
         from promptlab.tui.text.chart import words
 
         told = words(say)
-        pictures = (measures(reading, cells, color=False, words=told), plots(reading, cells, words=told))
-        spans = [(f"{one}\n\n", "same") for one in pictures]
+        spans = [(f"{one}\n\n", "same") for one in (tables(reading, cells, told), plots(reading, cells, words=told))]
         spans += [(f"• {clean_line(say.ours(one.text))}\n", "same") for one in reading.remarks]
         return spans + [(f"{clean_line(text)}\n", "head") for text in (*axes, *map(say.ours, reading.notes))]
 
+    cells = Measures.room(screen.app.size.width)
+
     def show(spans: list[tuple[str, str]]) -> None:
         if screen.app.screen is screen:
-            screen.app.push_screen(Requests(title, say("measures_foot"), spans))
+            screen.app.push_screen(Measures(title, say, drawn, cells, spans))
 
-    screen.aside("measures", drawn, show)
+    screen.aside("measures", lambda: drawn(cells), show)
 
 
 def mark_best(screen: RunsScreen) -> None:
@@ -102,7 +103,7 @@ def mark_best(screen: RunsScreen) -> None:
         screen.tell(say("best_none"))
     elif run.id is None:
         screen.tell(say("best_unsaved"))
-    elif (pane.cell.target, pane.cell.values, pane.cell.request) != (own.target, own.values, own.request):
+    elif pane is not board.own[number]:
         screen.tell(say("best_other"))
     else:
         answer = pane.said.answer

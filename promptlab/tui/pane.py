@@ -6,6 +6,7 @@ never listed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,7 @@ from promptlab.render.wrap import WrapBuffer, pad, width
 from promptlab.transcript import Transcript
 from promptlab.tui import status
 from promptlab.tui.marked import JOINT, Row, Span, joint, wrapped
+from promptlab.tui.seek import Sought
 from promptlab.tui.selection import rejoined, shaded
 from promptlab.tui.sheet import Sheet
 from promptlab.tui.text import Say
@@ -32,7 +34,10 @@ Part = Literal["answer", "thinking"]
 _NEXT: dict[Shows, Shows] = {"line": "shown", "shown": "hidden", "hidden": "line"}
 BAR = "┊ "  # marks thinking where there is no colour
 _BLANKS = 200  # blank lines at the end of a text that are looked for
+OTHER = "≠ "  # what another run has filled
 _STATUS = 0.25  # seconds between two looks at the clock
+_WORDS = re.compile(r"\w+")
+_UNMARKED = str.maketrans("", "", "*`\\")  # what may stand within a word, and is not shown
 
 
 class Parts(NamedTuple):
@@ -58,6 +63,7 @@ class Pane(View):
         self._say, self._costing = say, costing
         self.window: int | None = None  # tokens that its model has room for, where that is known
         self._turns: tuple[int, Turns] | None = None
+        self._sought: tuple[object, tuple[Sought, Sought]] | None = None
         self._plain = False
         self._clear()
         self._rows: list[Row] = []
@@ -231,15 +237,35 @@ class Pane(View):
     # -- finding ---------------------------------------------------------------------------------------------------
 
     def find(self, letters: str) -> Iterator[tuple[Part, int, str]]:
-        """The lines that have the letters, whatever their case: part, number in it, text."""
-        wanted = letters.casefold()
-        for number in range(len(self._answer)):
-            text = "".join(span.text for span in self._answer[number])
-            if wanted in text.casefold():
-                yield "answer", number, text
-        for number, text in enumerate(self._thought.lines):
-            if wanted in text.casefold():
-                yield "thinking", number, BAR + text
+        """Where the letters stand, whatever their case: part, the row of it where they begin, the text there."""
+        yield from self.seek(letters)
+
+    def seek(self, letters: str) -> Iterator[tuple[Part, int, str]]:
+        """As `find`; what has ended is made ready once, and `is_ready` then, though its rows are let go of."""
+        if self._sought is None or not self.is_ready:
+            rows = (self._answer[number] for number in range(len(self._answer)))
+            self._sought = self._state, (Sought(rows), Sought(self._thoughts()))
+        answer, thinking = self._sought[1]
+        for number, text in answer.find(letters):
+            yield "answer", number, text
+        for number, text in thinking.find(letters):
+            yield "thinking", number, text
+
+    @property
+    def is_ready(self) -> bool:
+        return self.said.ending and self._sought is not None and self._sought[0] == self._state
+
+    @property
+    def _state(self) -> tuple[object, ...]:
+        """What the rows of a text that has ended depend on."""
+        return self.width, self._plain, self._answer.fallen, self.said.ending
+
+    def may_have(self, letters: str) -> bool:
+        """False only where the letters are nowhere in it: by their words, in what was written with all its marks."""
+        if self.is_ready:
+            return True
+        written = clean("\n".join(self.said.written)).translate(_UNMARKED).casefold()
+        return all(word in written for word in _WORDS.findall(letters.casefold()))
 
     def reveal(self, part: str, number: int) -> None:
         """Scroll to a line that was found; thinking is opened for it."""
@@ -253,12 +279,8 @@ class Pane(View):
         """Lines, with the thinking's told where they go on; all of it is looked at for that."""
         parts = self._parts()
         head, thoughts = parts.before + parts.head, parts.thoughts
-        whole: list[Row] | None = None
-        if thoughts and lines.start < head + thoughts and lines.stop > head:
-            written = self._thought.lines
-            text = self.said.written[0]
-            for thought in (text.lstrip(), text):
-                whole = whole or rejoined(clean(thought), written, self.width - len(BAR), "thinking")
+        told = thoughts and lines.start < head + thoughts and lines.stop > head
+        whole = self._rejoined() if told else None
         rows = []
         for number in lines:
             if whole is not None and head <= number < head + thoughts:
@@ -267,6 +289,17 @@ class Pane(View):
             else:
                 rows.append(self._line(number, parts, 0.0))
         return rows
+
+    def _rejoined(self) -> list[Row] | None:
+        """The thinking's rows, told where they go on; None where they are of another text."""
+        written, text = self._thought.lines, self.said.written[0]
+        for thought in (text.lstrip(), text):
+            if found := rejoined(clean(thought), written, self.width - len(BAR), "thinking"):
+                return found
+        return None
+
+    def _thoughts(self) -> list[Row]:
+        return self._rejoined() or [(Span(text, "thinking"),) for text in self._thought.lines]
 
     # -- what is painted -------------------------------------------------------------------------------------------
 
@@ -337,7 +370,7 @@ class Pane(View):
 
     def _title(self, focused: bool) -> Row:
         mark = "▶" if focused else " "
-        head = f"{mark}{self.icon()} {self.cell.index + 1} "
+        head = f"{mark}{self.icon()} {self.cell.index + 1} {OTHER if self.origin is not None else ''}"
         text = head + status.title(self.cell, max(2, self.width - width(head) - 1))
         return (Span(pad(text, self.width), "title-focus" if focused else "title"),)
 
