@@ -78,7 +78,7 @@ def test_what_is_known_of_a_run() -> None:
 )
 def test_a_row_keeps_the_prompt_longest(prompt: str) -> None:
     full = summary(prompt=prompt, profile="quatrain", axes=(("temperature", 3), ("top_p", 1)), states=("done", "done"))
-    assert "local, gpt-5  [quatrain]  temperature 3  " + prompt in row(full, Say(), 150)
+    assert "local, gpt-5  [quatrain]  temperature (3)  " + prompt in row(full, Say(), 150)
     before = 99
     for cells in range(150, 0, -1):
         told = row(full, Say(), cells)

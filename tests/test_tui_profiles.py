@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +16,22 @@ from textual.widgets import Footer, Input, OptionList, Static
 
 from promptlab.cli.tui.rooms import Rooms
 from promptlab.cli.tui.shelf import Profiles
+from promptlab.cli.tui.words import MOST
 from promptlab.errors import LabError, UsageError
 from promptlab.places import shipped_profiles
+from promptlab.plan import Cell, Plan
+from promptlab.request import Message, Request
+from promptlab.store import Store
 from promptlab.tui.app import LabApp
+from promptlab.tui.aside import told
 from promptlab.tui.desk import Desk, Section, Tick
 from promptlab.tui.library import Library
 from promptlab.tui.picker import Line, Question, Requests
-from promptlab.tui.shelf import Card, Draft, Look, Opened, pick
+from promptlab.tui.shelf import Card, Draft, Look, Opened, Renamed, pick, unshown
 from promptlab.tui.text import Say
 from tests.command import Lab
 from tests.test_tui import Screen, lab_at, places
+from tests.test_tui_status import ENGLISH
 
 WORDS = "-m local -m openai/o3 -t 0.2"
 MINE = """\
@@ -82,6 +90,11 @@ class Shown(Screen):
     @property
     def told(self) -> str:
         return str(self.app.screen.query_one("#told", Static).content)
+
+    def tell_nothing(self) -> None:
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Library):
+                screen.tell("")
 
     @property
     def findings(self) -> list[str]:
@@ -740,7 +753,7 @@ def test_a_profile_is_renamed_with_what_was_not_saved_of_it(tmp_path: Path) -> N
             await screen.until(lambda: "mine is called 其二 now" in screen.told and "其二" in screen.names)
             assert "child extend mine" in screen.told and screen.library.marked.name == "其二"  # type: ignore[union-attr]
             assert screen.library.marked.waits  # type: ignore[union-attr]
-            assert screen.app.lab_screen.words == "-m local -p '其二' -t 0.2"
+            assert screen.app.lab_screen.words == "-m local -p 其二 -t 0.2"
             await screen.press("f2")
             await screen.until(lambda: isinstance(screen.app.screen, Desk) and "and did not save" in screen.told)
             assert screen.area("goal").text == "Well, Review the code."
@@ -757,7 +770,7 @@ def test_a_broken_profile_is_renamed_with_what_was_not_saved_of_it(tmp_path: Pat
     kept(tmp_path, "bad", BROKEN)
     shelf = Profiles(places(tmp_path))
     shelf.keep(shelf.open("bad").draft.put("file", "goal: x\n"))
-    assert shelf.rename("bad", "good") == ("good", [])
+    assert shelf.rename("bad", str(tmp_path / "profiles" / "bad.yaml"), "good") == Renamed("good", [])
     opened = shelf.open("good")
     assert opened.since and not opened.stale and opened.draft.sections.texts == {"file": "goal: x\n"}
     assert shelf.save(opened.draft).file == str(tmp_path / "profiles" / "good.yaml")
@@ -786,7 +799,8 @@ def test_a_profile_is_removed_once_it_is_agreed_to(tmp_path: Path) -> None:
             await screen.press(*"quatrain", "f8")
             await screen.until(lambda: isinstance(screen.app.screen, Question))
             await screen.press("down", "enter")
-            await screen.until(lambda: "quatrain is the shipped one now" in screen.told)
+            behind = str(shipped_profiles() / "quatrain.yaml")
+            await screen.until(lambda: f"quatrain is removed; that name means {behind} now" in screen.told)
             await screen.until(lambda: screen.library.marked is not None and not screen.library.marked.own)
 
     asyncio.run(main())
@@ -809,10 +823,276 @@ def test_what_is_shipped_stays(tmp_path: Path) -> None:
     asyncio.run(main())
     shelf = Profiles(places(tmp_path))
     with pytest.raises(UsageError, match="shipped with promptlab"):
-        shelf.remove("quatrain")
+        shelf.remove("quatrain", str(shipped_profiles() / "quatrain.yaml"))
     with pytest.raises(UsageError, match="shipped with promptlab"):
-        shelf.rename("quatrain", "mine")
+        shelf.rename("quatrain", str(shipped_profiles() / "quatrain.yaml"), "mine")
     assert sorted(one.name for one in shipped_profiles().iterdir()) == before
+
+
+def of_the_project(text: str = "goal: ours\n") -> Path:
+    """Another profile `mine`, nearer than the one in the user's own folder."""
+    file = Path.cwd() / "profiles" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_no_other_file_is_removed_or_renamed_than_was_asked_about(tmp_path: Path) -> None:
+    own, nearer = kept(tmp_path), of_the_project()
+
+    async def main() -> None:
+        async with profiles_at(tmp_path) as screen:
+            await screen.browse("mine")
+            await screen.press("f8")
+            await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+            nearer.unlink()
+            await screen.press("down", "enter")
+            await screen.until(lambda: "mine is another file now" in screen.told, "a refusal")
+            assert own.read_text("utf-8") == MINE
+            await screen.until(lambda: screen.library.marked.file == str(own), "the list anew")  # type: ignore[union-attr]
+            await screen.press("f6")
+            await screen.until(lambda: isinstance(screen.app.screen, Line), "a line")
+            nearer.write_text("goal: new\n", "utf-8")
+            await screen.press(*"其二", "enter")
+            await screen.until(lambda: "mine is another file now" in screen.told, "another refusal")
+
+    asyncio.run(main())
+    assert own.read_text("utf-8") == MINE and nearer.read_text("utf-8") == "goal: new\n"
+    assert [one.name for one in own.parent.iterdir()] == ["mine.yaml"] == [one.name for one in nearer.parent.iterdir()]
+
+
+def test_what_is_gone_is_not_removed_again_in_the_shipped_ones_name(tmp_path: Path) -> None:
+    file = kept(tmp_path, "quatrain", "goal: mine\n")
+    shelf = Profiles(places(tmp_path))
+    file.unlink()
+    for do in (lambda: shelf.remove("quatrain", str(file)), lambda: shelf.rename("quatrain", str(file), "other")):
+        with pytest.raises(UsageError, match="quatrain is another file now"):
+            do()
+    with pytest.raises(UsageError, match="no profile 'gone'"):
+        shelf.remove("gone", str(file.with_name("gone.yaml")))
+
+
+def test_the_file_that_has_the_name_now_is_told(tmp_path: Path) -> None:
+    own, nearer = kept(tmp_path), of_the_project()
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local -p mine") as screen:
+            await screen.browse()
+            for left in (str(own), ""):
+                await screen.press("f8")
+                await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+                await screen.press("down", "enter")
+                told = f"that name means {left} now" if left else "mine is removed"
+                await screen.until(lambda told=told: told in screen.told and "is the shipped" not in screen.told)  # type: ignore[misc]
+                await screen.until(lambda left=left: left in [card.file for card in screen.library._cards] or not left)  # type: ignore[misc]
+                # where nothing of that name is left, it is not among the words any more
+                assert screen.app.lab_screen.words == ("-m local -p mine" if left else "-m local")
+
+    asyncio.run(main())
+    assert not own.exists() and not nearer.exists()
+
+
+@pytest.mark.parametrize(("key", "kind"), [("f8", Question), ("f2", Desk)])
+def test_a_key_that_comes_twice_asks_once(tmp_path: Path, key: str, kind: type[Question | Desk]) -> None:
+    file = kept(tmp_path)
+    go, asked = threading.Event(), list[str]()
+
+    class Slow(Profiles):
+        def users(self, name: str) -> list[str]:
+            asked.append(name)
+            assert go.wait(60)
+            return super().users(name)
+
+        def open(self, name: str, prompt: str = "") -> Opened:
+            asked.append(name)
+            assert go.wait(60)
+            return super().open(name, prompt)
+
+    class SlowRooms(Rooms):
+        @property
+        def shelf(self) -> Slow:
+            return Slow(places(tmp_path))
+
+    async def main() -> None:
+        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        async with app.run_test(size=(100, 30)) as pilot:
+            screen = Shown(app, pilot)
+            await screen.browse("mine")
+            await screen.press(key, key)
+            await screen.until(lambda: len(asked) == 2, "both")
+            go.set()
+            await screen.until(lambda: isinstance(app.screen, kind), "one")
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            assert [type(one) for one in app.screen_stack].count(kind) == 1
+
+    asyncio.run(main())
+    assert file.exists()
+
+
+ESC, LOOK = "a: \x1b1", "a: \u241b1"  # they look alike
+
+
+@pytest.mark.parametrize(
+    ("raw", "typed", "saved"),
+    [
+        (f"{ESC}\n{LOOK}\nb", f"{LOOK}\n{LOOK}\nbx", f"{ESC}\n{LOOK}\nbx"),
+        (f"b\n{LOOK}\n{ESC}", f"bx\n{LOOK}\n{LOOK}", f"bx\n{LOOK}\n{ESC}"),
+        (f"b\n{LOOK}\n{ESC}\nc", f"bx\n{LOOK}\n{LOOK}\ncx", f"bx\n{LOOK}\n{ESC}\ncx"),
+        (f"b\n{LOOK}\n{ESC}\nc", f"b\nnew\n{LOOK}\n{LOOK}\nnew\nc", f"b\nnew\n{LOOK}\n{ESC}\nnew\nc"),
+        (f"b\n{ESC}\nc\n{LOOK}\nd", f"bx\na: 1\nc\n{LOOK}\ndx", f"bx\na: 1\nc\n{LOOK}\ndx"),
+        (f"b\n{ESC}\nc", f"c\n{LOOK}\nb", f"c\n{ESC}\nb"),  # moved
+        (f"b\n{ESC}\n{ESC}\nc", f"b\n{LOOK}\nc", f"b\n{ESC}\nc"),
+        (f"b\n{ESC}\n{LOOK}\nc", f"b\n{LOOK}\nc", f"b\n{LOOK}\nc"),  # which one went, nobody knows
+        (f"b\n{ESC}\n{LOOK}\nc", f"b\n{LOOK}\n{LOOK}\n{LOOK}\nc", f"b\n{ESC}\n{LOOK}\n{LOOK}\nc"),
+        ("one\u2028line\nb", "one\nline\nbx", "one\u2028line\nbx"),
+        ("one\u2028line\nb", "one\nlinex\nb", "one\u2028linex\nb"),
+        ("one\u2028line\nb", "oneline\nb", "oneline\nb"),
+        ("a\rb\u2029c\n\x85", "a\nb\nnew\nc\n⟨U+0085⟩", "a\rb\u2029new\nc\n\x85"),
+        (f"{ESC}\n", "", ""),
+        (ESC, f"{LOOK}\nb", f"{ESC}\nb"),
+        (f"b\n{ESC}\n{ESC}", f"b\n{LOOK}", f"b\n{ESC}"),
+        (f"{ESC}\u2028{ESC}\nb", f"{LOOK}\nb", f"{ESC}\u2028b"),
+        (f"{ESC}\nb\u2028", f"{LOOK}\n", f"{ESC}\n"),
+    ],
+)
+def test_lines_that_are_not_edited_are_found_by_their_place(raw: str, typed: str, saved: str) -> None:
+    assert unshown(raw, typed) == saved
+
+
+def test_a_large_text_of_like_lines_is_typed_into_without_delay() -> None:
+    raw = "\n".join(["first", *[ESC, LOOK] * 50_000, "last"])
+    shown = raw.replace("\x1b", "\u241b")
+    started = time.monotonic()
+    assert unshown(raw, f"x{shown}x") == f"x{raw}x"
+    unshown(raw, f"x\n{shown}\n{LOOK}\nx")
+    assert time.monotonic() - started < 5
+
+
+def test_an_edit_elsewhere_changes_no_line_that_is_shown_as_another(tmp_path: Path) -> None:
+    text = f"goal: [a\n{ESC}\n{LOOK}\n# one\u2028line\n"
+    file = kept(tmp_path, "bad", text)
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, "-m local") as screen:
+            await screen.edit("bad")
+            for place in ((0, 8), (4, 4)):
+                screen.area("file").move_cursor(place)
+                await screen.press("x")
+            await screen.press("ctrl+s")
+            await screen.until(lambda: isinstance(screen.app.screen, Question), "a question")
+            await screen.press("down", "enter")
+            await screen.until(lambda: "kept as" in screen.told, "saving")
+
+    asyncio.run(main())
+    assert file.read_bytes().decode() == f"goal: [ax\n{ESC}\n{LOOK}\n# one\u2028linex\n"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_waits_for_an_earlier_profile_of_the_new_name_is_kept_apart(tmp_path: Path, waits: bool) -> None:
+    kept(tmp_path, "a", "goal: of a\n")
+    gone = kept(tmp_path, "b", "goal: of b\n")
+    shelf, drafts = Profiles(places(tmp_path)), tmp_path / "cache" / "drafts"
+    shelf.keep(shelf.open("b").draft.put("goal", "写入 b 的文字"))
+    if waits:
+        shelf.keep(shelf.open("a").draft.put("goal", "typed into a"))
+    with pytest.raises(UsageError, match="you have a profile 'b' already"):
+        shelf.rename("a", str(tmp_path / "profiles/a.yaml"), "b")
+    assert len(list(drafts.iterdir())) == 1 + waits and shelf.open("b").since
+    gone.unlink()
+    (drafts / "b.yaml").write_text("another", "utf-8")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, size=(200, 40)) as screen:
+            await screen.browse()
+            await screen.press("f6")
+            await screen.until(lambda: isinstance(screen.app.screen, Line), "a line")
+            await screen.press("b", "enter")
+            await screen.until(lambda: "a is called b now" in screen.told, "the new name")
+            assert f"into an earlier b and not saved is in {drafts / 'b-2.yaml'}" in screen.told
+            await screen.until(lambda: screen.names[0] == "b", "the list")
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk), "the desk")
+            assert screen.area("goal").text == ("typed into a" if waits else "of a")
+
+    asyncio.run(main())
+    assert (drafts / "b-2.yaml").read_text("utf-8") == "goal: 写入 b 的文字\n"
+    assert (drafts / "b-2.yaml").stat().st_mode & 0o777 == 0o600 and (drafts / "b.yaml").read_text("utf-8") == "another"
+
+
+def test_what_waits_and_can_not_be_read_is_kept_apart_as_it_is(tmp_path: Path) -> None:
+    a, b = kept(tmp_path, "a", "goal: of a\n"), kept(tmp_path, "b", "goal: of b\n")
+    shelf, drafts = Profiles(places(tmp_path)), tmp_path / "cache" / "drafts"
+    shelf.keep(shelf.open("b").draft.put("variables", "a: [open"))
+    b.unlink()
+    found = shelf.rename("a", str(a), "b")
+    assert found == Renamed("b", [], str(drafts / "b.yaml")) and "a: [open" in Path(found.apart).read_text("utf-8")
+    shelf.keep(shelf.open("b").draft.put("goal", "x"))
+    (waiting,) = drafts.glob("*.json")
+    waiting.write_bytes(b"{broken")
+    b.rename(kept(tmp_path, "c"))
+    assert shelf.rename("c", str(b.with_name("c.yaml")), "b").apart == str(drafts / "b.json")
+    assert (drafts / "b.json").read_bytes() == b"{broken" and not waiting.exists()
+
+
+def test_refusals_are_said_in_chinese(tmp_path: Path) -> None:
+    kept(tmp_path)
+    kept(tmp_path, "其二")
+
+    async def main() -> None:
+        async with profiles_at(tmp_path, say="zh", size=(160, 40)) as screen:
+            await screen.browse("mine")
+            for name in ("a/b", "x.yaml", "雪" * 61, "其二"):
+                await screen.press("f6")
+                await screen.until(lambda: isinstance(screen.app.screen, Line), "a line")
+                screen.app.screen.query_one(Input).value = name
+                screen.tell_nothing()
+                await screen.press("enter")
+                await screen.until(lambda: isinstance(screen.app.screen, Library) and screen.told, "a refusal")
+                assert "✗" in screen.told and not ENGLISH.search(screen.told) and "--force" not in screen.told
+            await screen.press("f2")
+            await screen.until(lambda: isinstance(screen.app.screen, Desk) and screen.findings)
+            screen.desk.query_one("#name", Input).value = "其二"
+            await screen.press("ctrl+s")
+            await screen.until(lambda: "已有自己的档案“其二” → 请换个名称" in screen.told, "a refusal")
+
+    asyncio.run(main())
+
+
+def test_what_the_shelf_refuses_has_its_chinese(tmp_path: Path) -> None:
+    zh, file = Say("zh"), kept(tmp_path)
+    shelf = Profiles(places(tmp_path))
+
+    def refused(do: Callable[[], object]) -> str:
+        with pytest.raises(LabError) as error:
+            do()
+        said = told(error.value, zh).replace(str(tmp_path), "")
+        assert not ENGLISH.search(re.sub("promptlab [a-z ]+|Is a directory|target, target", "", said)), said
+        assert "--force" not in said
+        return said
+
+    draft = shelf.open("mine").draft.put("goal", "x")
+    assert refused(lambda: shelf.rename("mine", str(file), "\udcff")).startswith("✗ 名称不是有效的 UTF-8 文字")
+    assert refused(lambda: shelf.rename("mine", str(file), "mine")) == "✗ 它已叫“mine” → 请换个名称"
+    assert "内置档案" in refused(lambda: shelf.remove("summary", str(shipped_profiles() / "summary.yaml")))
+    file.write_text("goal: theirs\n", "utf-8")
+    assert "已被他人改动" in refused(lambda: shelf.save(draft))
+    nearer = of_the_project()
+    assert "现在是另一个文件" in refused(lambda: shelf.remove("mine", str(file)))
+    nearer.unlink()
+    rooms = Rooms(places(tmp_path))
+    request = Request("m", (Message("user", "hi"),), {})
+    store = Store(places(tmp_path).database)
+    cells = tuple(Cell(number, "lab/m", "lab", request, {}) for number in range(MOST + 1))
+    run = store.begin(Plan(cells, "hi"), {})[0].id
+    store.close()
+    assert run is not None and "最多" in refused(lambda: rooms.history.open(run))
+    assert "已有自己的档案“mine”" in refused(lambda: rooms.history.keep(run, "mine"))
+    (tmp_path / "favourites.json").mkdir()
+    stock = rooms.models
+    assert "收藏照旧" in refused(lambda: stock.favour("local", on=True))
+    (tmp_path / "config.yaml").write_text("groups: {a: [local]}\n", "utf-8")
+    assert "未改动" in refused(lambda: stock.keep_group("b", ["local"]))
 
 
 @pytest.mark.parametrize("say", ["en", "zh"])

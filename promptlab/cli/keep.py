@@ -21,7 +21,7 @@ from promptlab import config, document
 from promptlab.cli.inputs import agreed, check_argument, stdin_text
 from promptlab.cli.shelf import decoded, file_bytes, file_text
 from promptlab.config import Places
-from promptlab.errors import LabError, ProfileError, UsageError
+from promptlab.errors import LabError, ProfileError, Sentence, UsageError
 from promptlab.profile import SUFFIXES, Profile, at_home, composed, find, listed, parse, read
 from promptlab.profile.template import names
 from promptlab.profile.writing import write
@@ -29,6 +29,10 @@ from promptlab.render.sanitise import clean_line
 
 _LONGEST_NAME = 180  # bytes; a file's name takes 255, and .yaml.broken-2 goes behind it
 _SIGNS = "letters, digits, - _ and . make a name, and it begins with a letter or a digit"
+
+
+class Taken(UsageError):
+    """There is a file of that name, and nobody said `force`."""
 
 
 # -- new -------------------------------------------------------------------------------------------------------------
@@ -232,9 +236,9 @@ def copy(source: str, name: str, places: Places, *, here: bool = False, force: b
 def rename(old: str, name: str, places: Places, *, force: bool = False) -> int:
     """Give a profile of the user's another name, in the folder where it is."""
     path = _own(old, places, f"promptlab profiles copy {shlex.quote(old)} {shlex.quote(name)}")
+    if check_name(name) == path.stem:
+        raise UsageError(Sentence("'{name}' is its name already", name=name), "choose another name")
     file = free(path.parent, check_name(name), force)
-    if file == path:
-        raise UsageError(f"'{name}' is its name already", "choose another name")
     users = _users(path.stem, places)
     with suppress(UsageError):  # a broken profile may be renamed too
         text = file_text(path)
@@ -247,7 +251,8 @@ def rename(old: str, name: str, places: Places, *, force: bool = False) -> int:
             _link(path, file)
             path.unlink()
     except OSError as error:
-        raise LabError(f"{path} can't be renamed: {error.strerror}", "check whose it is") from None
+        raise LabError(Sentence("{file} can't be renamed: {why}", file=path, why=error.strerror),
+                       "check whose it is") from None  # fmt: skip
     say(f"renamed to {file}")
     _say_users(users, path.stem)
     return 0
@@ -266,7 +271,8 @@ def remove(name: str, places: Places, *, yes: bool = False) -> int:
     try:
         path.unlink()
     except OSError as error:
-        raise LabError(f"{path} can't be removed: {error.strerror}", "check whose it is") from None
+        raise LabError(Sentence("{file} can't be removed: {why}", file=path, why=error.strerror),
+                       "check whose it is") from None  # fmt: skip
     say(f"removed {path}")
     if behind := listed(places.profiles).get(path.stem):
         say(f"{path.stem} is now {behind}")
@@ -289,10 +295,12 @@ def _own(name: str, places: Places, instead: str) -> Path:
     """The file of a profile that is the user's to change. Raises UsageError for any other."""
     found = find(name, places.profiles)
     if is_shipped(found):
-        raise UsageError(f"{found.stem} is shipped with promptlab, and not yours to change: {found}", instead)
+        raise UsageError(Sentence("{name} is shipped with promptlab, and not yours to change: {file}", name=found.stem,
+                                  file=found), instead)  # fmt: skip
     own = {folder.resolve() for folder in places.profiles}
     if found.parent.resolve() not in own:
-        raise UsageError(f"{found} is in no folder of profiles", "it is a file like any other: mv, rm")
+        raise UsageError(Sentence("{file} is in no folder of profiles", file=found),
+                         "it is a file like any other: mv, rm")  # fmt: skip
     return found
 
 
@@ -321,14 +329,19 @@ def _say_users(users: Sequence[Path], name: str) -> None:
 
 def check_name(name: str) -> str:
     """A name that a file can have anywhere and a shell need not quote. Raises UsageError."""
-    name = unicodedata.normalize("NFC", check_argument(name, "the name"))
+    try:
+        name = unicodedata.normalize("NFC", check_argument(name, "the name"))
+    except UsageError as error:
+        raise UsageError(Sentence("the name is not valid UTF-8 text"), error.hint) from None
     fine = bool(name) and all(unicodedata.category(char)[0] in "LMN" or char in "-_." for char in name)
     if not fine or unicodedata.category(name[0])[0] not in "LN" or clean_line(name) != name:
-        raise UsageError(f"'{name}' can't be a profile's name", _SIGNS)
+        raise UsageError(Sentence("'{name}' can't be a profile's name", name=name), _SIGNS)
     if name.lower().endswith(SUFFIXES):
-        raise UsageError(f"'{name}' is the name of a file", f"say {name.rpartition('.')[0]}")
+        raise UsageError(Sentence("'{name}' is the name of a file", name=name),
+                         Sentence("say {name}", name=name.rpartition(".")[0]))  # fmt: skip
     if len(name.encode()) > _LONGEST_NAME:
-        raise UsageError(f"'{name[:40]}…' is too long for a name", f"at most {_LONGEST_NAME} bytes")
+        raise UsageError(Sentence("'{name}…' is too long for a name", name=name[:40]),
+                         Sentence("at most {most} bytes", most=_LONGEST_NAME))  # fmt: skip
     return name
 
 
@@ -381,12 +394,13 @@ def own_folder(places: Places, *, here: bool = False) -> Path:
 
 
 def free(folder: Path, name: str, force: bool) -> Path:
-    """Where a profile of that name goes. Raises UsageError where there is one and nobody says `force`."""
+    """Where a profile of that name goes. Raises Taken where there is one and nobody says `force`."""
     file = listed((folder,)).get(name, folder / f"{name}.yaml")
     if folder.resolve() == config.shipped_profiles().resolve():
-        raise UsageError(f"{folder} is the folder of the shipped profiles", "leave --here out")
+        raise UsageError(Sentence("{folder} is the folder of the shipped profiles", folder=folder), "leave --here out")
     if (file.exists() or file.is_symlink()) and not force:
-        raise UsageError(f"you have a profile '{name}' already: {file}", "choose another name, or add --force")
+        raise Taken(Sentence("you have a profile '{name}' already: {file}", name=name, file=file),
+                    "choose another name, or add --force")  # fmt: skip
     return file
 
 
@@ -411,8 +425,10 @@ def _write_file(text: str, file: Path, *, force: bool) -> None:
             _link(draft, file)
     except OSError as error:
         if isinstance(error, FileExistsError) and file.parent.is_dir():
-            raise UsageError(f"{file} is there already", "choose another name, or add --force") from None
-        raise LabError(f"{file} can't be written: {error.strerror}", "check the folder's permissions") from None
+            raise Taken(Sentence("{file} is there already", file=file),
+                        "choose another name, or add --force") from None  # fmt: skip
+        raise LabError(Sentence("{file} can't be written: {why}", file=file, why=error.strerror),
+                       "check the folder's permissions") from None  # fmt: skip
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from promptlab.profile.section import MORE
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui.foot import Foot
 from promptlab.tui.picker import Item, Question
-from promptlab.tui.shelf import FILE, Attached, Draft, Look, Opened, Saved, Shelf, Told, alike, shown
+from promptlab.tui.shelf import FILE, Attached, Draft, Look, Opened, Saved, Shelf, Told, alike, shown, unshown
 from promptlab.tui.sight import SHEET, SightScreen, finding_lines, preview
 from promptlab.tui.text import Say
 
@@ -54,7 +54,7 @@ class Section(TextArea):
         text = self.text
         if text == self._clean:
             return self._raw
-        return "\n".join(self._lines.get(line, line) for line in text.split("\n")) if self._lines else text
+        return unshown(self._raw, text) if self._clean != self._raw else text
 
     def put(self, text: str) -> None:
         """Another text, which ctrl+z takes back."""
@@ -62,10 +62,8 @@ class Section(TextArea):
         self.replace(self._clean, (0, 0), self.document.end)
 
     def _hold(self, text: str) -> None:
-        """The text that is shown, and what its lines are where they are shown as others."""
+        """A text, and what is shown of it."""
         self._raw, self._clean = text, clean(text, keep=True)
-        lines = ((clean(line, keep=True), line) for line in text.split("\n")) if self._clean != text else ()
-        self._lines = {seen: line for seen, line in lines if seen != line}
 
 
 class Tick(Checkbox):
@@ -230,7 +228,7 @@ class Desk(SightScreen):
         self._seen = True
         if look.lines:  # what can't be read has none: the last ones stay
             self._look = look
-            self.query_one("#shown", Static).update(preview(look))
+            self.query_one("#shown", Static).update(preview(look, self.say))
         found = self.query_one("#found", OptionList)
         found.clear_options()
         lines = finding_lines(look.findings, self.say)
@@ -301,7 +299,7 @@ class Desk(SightScreen):
 
         answers = [Item("on", say("profile_leave_on")), Item("save", say("profile_unread_save"))]
         self.refuse(error)
-        self.app.push_screen(Question(say("profile_unread", why=error.message), answers), answered)
+        self.app.push_screen(Question(say("profile_unread", why=say.ours(error.message)), answers), answered)
 
     @on(Input.Submitted, "#name")
     def name_entered(self) -> None:

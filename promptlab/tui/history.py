@@ -15,10 +15,9 @@ from textual.widgets import OptionList, Static
 from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, width
-from promptlab.tui.advice import short
 from promptlab.tui.board import board_of
 from promptlab.tui.key import translate
-from promptlab.tui.past import FORMATS, KINDS, about, file_name, fits, line, wanted
+from promptlab.tui.past import FORMATS, KINDS, about, file_name, fits, line, pieces, wanted
 from promptlab.tui.picker import Item, Line, Picker
 
 if TYPE_CHECKING:
@@ -115,17 +114,11 @@ class Runs(Picker):
 def row(run: Summary, say: Say, cells: int) -> str:
     """Number, day, how many cells ended well, targets, profile, axes, prompt. What is least of all looked for gives way
     to the prompt, and is left out whole."""
-    done, count = run.states.count("done"), len(run.states)
-    names, when = short(set(run.targets)), moment(run.created)
-    targets = ", ".join(names[target] for target in dict.fromkeys(run.targets))
-    profile = f"[{clean_line(run.profile)}]" if run.profile else ""
-    axes = clean_line(" × ".join(f"{name} {count}" for name, count in run.axes or () if count > 1))
-    state = "" if run.state == "done" else say.known(f"state_{run.state}", run.state)
-    prompt = clean_line(run.prompt)
-    parts = [str(run.id), when[5:], f"{done}/{count}" if done < count else f"{count}", state,
-             fit(targets, _TARGETS), profile, axes, prompt]  # fmt: skip
-    ways = [(6, ""), (5, ""), (1, when[5:10]), (4, fit(targets, _TARGETS // 2)), (4, ""),
-            (2, parts[2] if done < count else ""), (1, ""), (3, "")]  # fmt: skip
+    parts = pieces(run, say)
+    day, tally, targets, prompt = parts[1][:5], parts[2], parts[4], parts[-1]
+    parts[4] = fit(targets, _TARGETS)
+    ways = [(6, ""), (5, ""), (1, day), (4, fit(targets, _TARGETS // 2)), (4, ""),
+            (2, tally if "/" in tally else ""), (1, ""), (3, "")]  # fmt: skip
     for at, less in ways:
         if _room(parts, cells) >= min(width(prompt), max(_PROMPT, cells // 3)):
             break

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from promptlab.errors import LabError
 from promptlab.render.sanitise import clean_line
 from promptlab.render.wrap import fit, pad
+from promptlab.tui.aside import aside
 from promptlab.tui.foot import Foot
 from promptlab.tui.key import translate
 from promptlab.tui.picker import Item, Line, Question
@@ -26,7 +27,7 @@ from promptlab.tui.text import Say
 
 if TYPE_CHECKING:
     from promptlab.tui.screen import LabScreen
-    from promptlab.tui.shelf import Opened
+    from promptlab.tui.shelf import Opened, Renamed
 
 _NAME = 22  # cells
 
@@ -54,7 +55,7 @@ def open_library(screen: LabScreen) -> None:
             screen.editor.clear()
             screen.tell(say("profile_has_prompt"))
 
-    def renamed(name: str, new: str) -> None:
+    def renamed(name: str, new: str | None) -> None:
         with suppress(LabError):  # words that can't be read name none
             if profile(screen.words) == name:
                 screen.words = put_profile(screen.words, new)
@@ -103,8 +104,9 @@ class Library(SightScreen):
 
     def __init__(
         self, shelf: Shelf, say: Say, words: str, prompt: str, marked: str = "",
-        renamed: Callable[[str, str], object] = lambda name, new: None,
+        renamed: Callable[[str, str | None], object] = lambda name, new: None,
     ) -> None:  # fmt: skip
+        """`renamed` is called with a profile's name and its new one: None where nothing has that name any more."""
         super().__init__(say)
         self._renamed = renamed
         self._shelf, self._words, self._prompt, self._marked = shelf, words, prompt, marked
@@ -204,7 +206,7 @@ class Library(SightScreen):
         if card == self.marked:
             lint = finding_lines(look.findings, self.say) or [Content.styled(self.say("lint_none"), "$text-success")]
             file = Content.styled(clean_line(card.file), "dim")
-            parts = [*self._head(card), *lint, file, Content(""), preview(look)]
+            parts = [*self._head(card), *lint, file, Content(""), preview(look, self.say)]
             self.query_one("#shown", Static).update(Content("\n").join(parts))
 
     def _head(self, card: Card) -> list[Content]:
@@ -255,7 +257,8 @@ class Library(SightScreen):
                 self.query_one("#letters", Input).value = ""
             self.fill()
 
-        self.app.push_screen(Desk(self._shelf, self.say, opened, self._words, self._prompt), left)
+        if self.app.screen is self:
+            self.app.push_screen(Desk(self._shelf, self.say, opened, self._words, self._prompt), left)
 
     def _own(self) -> Card | None:
         """The marked profile, where it is the user's; of a shipped one it is told that it stays."""
@@ -272,15 +275,17 @@ class Library(SightScreen):
 
         def named(new: str | None) -> None:
             if new and new.strip() not in ("", card.name):
-                self.aside(lambda: self._shelf.rename(card.name, new.strip()), done)
+                aside(self, say, lambda: self._shelf.rename(card.name, card.file, new.strip()), done, self._refused)
 
-        def done(found: tuple[str, Sequence[str]]) -> None:
-            new, users = found
-            self._renamed(card.name, new)
-            self._marked = new
+        def done(found: Renamed) -> None:
+            self._renamed(card.name, found.name)
+            self._marked = found.name
             self.query_one("#letters", Input).value = ""
-            told = [say("profile_renamed", name=card.name, new=new)]
-            told += [say("profile_users", users=say("comma").join(users), name=card.name)] if users else []
+            told = [say("profile_renamed", name=card.name, new=found.name)]
+            if found.users:
+                told.append(say("profile_users", users=say("comma").join(found.users), name=card.name))
+            if found.apart:
+                told.append(say("profile_apart", name=found.name, file=found.apart))
             self.tell(say("comma").join(told))
             self.fill()
 
@@ -292,7 +297,14 @@ class Library(SightScreen):
         if card is not None:
             self.aside(lambda: self._shelf.users(card.name), lambda users: self._ask(card, users))
 
+    def _refused(self, error: LabError) -> None:
+        """What was asked about is not as it is listed: it is listed anew."""
+        self.refuse(error)
+        self.fill()
+
     def _ask(self, card: Card, users: Sequence[str]) -> None:
+        if self.app.screen is not self:  # one question at a time
+            return
         say, at = self.say, self._listed.index(card) if card in self._listed else 0
         asked = [say("profile_remove", name=clean_line(card.name), file=clean_line(card.file))]
         asked += [say("profile_remove_users", users=clean_line(say("comma").join(users)))] if users else []
@@ -301,13 +313,16 @@ class Library(SightScreen):
 
         def answered(answer: str | None) -> None:
             if answer == "yes":
-                self.aside(lambda: self._shelf.remove(card.name), removed)
+                aside(self, say, lambda: self._shelf.remove(card.name, card.file), removed, self._refused)
 
-        def removed(behind: bool) -> None:
+        def removed(behind: str) -> None:
+            if not behind:
+                self._renamed(card.name, None)
             self._marked = card.name if behind or not left else left[min(at, len(left) - 1)].name
             if not left:
                 self.query_one("#letters", Input).value = ""
-            self.tell(say("profile_removed_behind" if behind else "profile_removed", name=card.name))
+            key = "profile_removed_behind" if behind else "profile_removed"
+            self.tell(say(key, name=card.name, file=behind))
             self.fill()
 
         answers = [Item(how, say(f"profile_remove_{how}")) for how in ("no", "yes")]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from promptlab.render.facts import moment
 from promptlab.render.sanitise import clean_line
-from promptlab.render.wrap import fit
 from promptlab.tui.advice import short
 from promptlab.tui.text import Say
 
@@ -119,18 +118,24 @@ def _is(one: Summary, kind: str) -> bool:
     return one.state == kind
 
 
-def line(summary: Summary, say: Say) -> str:
-    """Number, day, how many cells ended well, targets, profile, prompt."""
-    done, count = summary.states.count("done"), len(summary.states)
-    tally = f"{done}/{count}" if done < count else f"{count}"
-    state = "" if summary.state == "done" else say.known(f"state_{summary.state}", summary.state)
-    names = short(set(summary.targets))
-    targets = fit(", ".join(names[target] for target in dict.fromkeys(summary.targets)), _TARGETS)
-    profile = f"[{clean_line(summary.profile)}]" if summary.profile else ""
-    axes = " × ".join(f"{name} {count}" for name, count in summary.axes or () if count > 1)
-    parts = [f"{summary.id:>4}", moment(summary.created)[5:], f"{tally:>5}", state, targets, profile,
-             clean_line(axes), clean_line(summary.prompt)]  # fmt: skip
-    return "  ".join(part for part in parts if part)
+def pieces(run: Summary, say: Say) -> list[str]:
+    """Number, day and time, how many cells ended well, how it ended if not well, targets, profile, axes, prompt; empty
+    where there is nothing to say."""
+    done, count = run.states.count("done"), len(run.states)
+    names = short(set(run.targets))
+    return [
+        str(run.id), moment(run.created)[5:], f"{done}/{count}" if done < count else f"{count}",
+        "" if run.state == "done" else say.known(f"state_{run.state}", run.state),
+        ", ".join(names[target] for target in dict.fromkeys(run.targets)),
+        f"[{clean_line(run.profile)}]" if run.profile else "",
+        clean_line(" × ".join(f"{name} ({count})" for name, count in run.axes or () if count > 1)),
+        clean_line(run.prompt),
+    ]  # fmt: skip
+
+
+def line(run: Summary, say: Say) -> str:
+    """All of it, for the words that are looked for."""
+    return "  ".join(filter(None, pieces(run, say)))
 
 
 def about(summary: Summary, say: Say, excerpt: str = "") -> list[tuple[str, str]]:

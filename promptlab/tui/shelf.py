@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from promptlab.profile.section import FOUR, MORE, ORDER, VARIABLES, Sections, same
+from promptlab.render.sanitise import clean
 
 ALWAYS = ("description", *FOUR, VARIABLES)  # sections that are there to be filled, whatever the file has
 FILE = "file"  # the one section of a text that can't be read as a profile: all of it
@@ -110,6 +112,16 @@ class Saved:
     hides: bool = False  # a shipped profile of the same name
 
 
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A profile has another name now: that one, the profiles that extend the old one and no longer find it, and the
+    file into which went what waited for an earlier profile of the new name."""
+
+    name: str
+    users: Sequence[str] = ()
+    apart: str = ""
+
+
 class Shelf(Protocol):
     """All calls take a moment, and are made from a thread; they raise LabError."""
 
@@ -139,12 +151,13 @@ class Shelf(Protocol):
     def users(self, name: str) -> Sequence[str]:
         """The profiles that extend one."""
 
-    def rename(self, name: str, new: str) -> tuple[str, Sequence[str]]:
-        """Give a profile of the user's another name, and what was not saved of it with it; gives the name as it is now,
-        and the profiles that extend the old one and no longer find it."""
+    def rename(self, name: str, file: str, new: str) -> Renamed:
+        """Give a profile of the user's another name, and what was not saved of it with it. Nothing is done where the
+        name no longer means that file."""
 
-    def remove(self, name: str) -> bool:
-        """Delete a profile of the user's, and what was not saved of it; whether another one has that name now."""
+    def remove(self, name: str, file: str) -> str:
+        """Delete a profile of the user's, and what was not saved of it; gives the file that has its name now, if any
+        has. Nothing is done where the name no longer means that file."""
 
 
 def pick(cards: Sequence[Card], letters: str, origins: tuple[str, str]) -> list[Card]:
@@ -181,3 +194,59 @@ def shown(draft: Draft, inherited: Mapping[str, str]) -> list[str]:
     return [
         key for key in ORDER if key in ALWAYS or draft.sections.texts.get(key) or (key in inherited and key != MORE)
     ]
+
+
+def whole(text: str) -> Sections:
+    """A file's whole text as the only section."""
+    return Sections({FILE: text.replace("\r\n", "\n")})
+
+
+# -- what an editor shows of a text ------------------------------------------------------------------------------------
+
+_END = re.compile("(\r\n|[\n\r\u2028\u2029])")  # what is shown as the end of a line
+
+
+def unshown(raw: str, text: str) -> str:
+    """The text behind what an editor shows, which was made of `raw` with `clean(raw, keep=True)` and edited since. A
+    line that was not edited is what it was, and ends as it did; it is found by its place. Of a line that may be one of
+    several, which are not the same and look alike, nobody knows: it is what is shown."""
+    parts = _END.split(raw)
+    lines = list(zip(parts[::2], [*parts[1::2], "\n"], strict=True))
+    before, now = [clean(line, keep=True) for line, _ in lines], text.split("\n")
+    found = _same_ends(lines, before, now)
+    old, new = set(range(len(before))) - set(found.values()), [at for at in range(len(now)) if at not in found]
+    in_place = len(before) == len(now)
+    waiting: dict[str, list[int]] = {}
+    for at in sorted(old):
+        if in_place and before[at] == now[at]:
+            found[at] = at
+        else:
+            waiting.setdefault(before[at], []).append(at)
+    typed: dict[str, list[int]] = {}
+    for at in new:
+        if at not in found:
+            typed.setdefault(now[at], []).append(at)
+    for seen, places in typed.items():
+        of = waiting.get(seen, [])
+        if len(of) == len(places) or len({lines[at][0] for at in of}) == 1:
+            found |= dict(zip(places, of, strict=False))
+    made: list[str] = []
+    for at, line in enumerate(now):
+        was = lines[found[at]] if at in found else (line, lines[at][1] if in_place else "\n")
+        made += was
+    return "".join(made[:-1])  # the last line has no end
+
+
+def _same_ends(lines: Sequence[tuple[str, str]], before: Sequence[str], now: Sequence[str]) -> dict[int, int]:
+    """The lines at either end that look as before, with the lines that they were. One that could belong to either end,
+    for a like one went or came beside it, is left out unless that makes no difference."""
+    least, gap = min(len(before), len(now)), len(before) - len(now)
+    head = next((at for at in range(least) if before[at] != now[at]), least)
+    tail = next((at for at in range(least) if before[-1 - at] != now[-1 - at]), least)
+    both = max(0, head + tail - least)
+    found = {}
+    for at in range(head):
+        other = at + gap if at >= head - both and at + gap >= 0 else at
+        if before[other] != now[at] or lines[other][0] == lines[at][0]:
+            found[at] = at
+    return found | {len(now) - 1 - at: len(before) - 1 - at for at in range(tail - both)}

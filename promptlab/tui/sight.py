@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from promptlab.errors import LabError
+from promptlab.errors import LabError, Sentence
 from promptlab.render.sanitise import clean, clean_line
 from promptlab.tui.aside import Glance, aside, told
 from promptlab.tui.key import keys_of, translate
@@ -114,7 +114,8 @@ def finding_lines(findings: Sequence[Told], say: Say) -> list[Content]:
                              clean_line(say.ours(one.text))) for one in findings]  # fmt: skip
 
 
-def preview(look: Look) -> Content:
-    """What each target would get, as it is safe on a terminal."""
+def preview(look: Look, say: Say) -> Content:
+    """What each target would get, as it is safe on a terminal: its own words, and ours in the reader's language."""
     styles = {"bold": "bold $text-accent", "dim": "dim"}
-    return Content("\n").join([Content.styled(clean(line), styles.get(style, "")) for line, style in look.lines])
+    said = [(say.ours(line) if isinstance(line, Sentence) else line, style) for line, style in look.lines]
+    return Content("\n").join([Content.styled(clean(line), styles.get(style, "")) for line, style in said])

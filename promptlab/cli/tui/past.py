@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlab.cli.tui.words import MOST
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.places import Places
 from promptlab.tui.lab import Past
 from promptlab.tui.past import file_name
@@ -72,8 +72,9 @@ class Chronicle:
         with self._store() as store:
             found = store.run(run)
         if len(found.plan.cells) > MOST:
-            raise UsageError(f"run {run} has {len(found.plan.cells):,} cells, and {MOST} panes is the most",
-                             f"promptlab show {run} shows what they tell")  # fmt: skip
+            raise UsageError(Sentence("run {run} has {cells} cells, and {most} panes is the most", run=run, most=MOST,
+                                      cells=f"{len(found.plan.cells):,}"),
+                             Sentence("promptlab show {run} shows what they tell", run=run))  # fmt: skip
         endpoints = endpoints_then(found)
         events = Told(self._places.database, found)
         return Past(found, events, costing(endpoints), windows(found.plan, endpoints))
@@ -86,7 +87,11 @@ class Chronicle:
         return path.resolve()
 
     def keep(self, run: int, name: str) -> list[str]:
+        from promptlab.cli.keep import Taken
         from promptlab.cli.saving import save_run
 
         with self._store() as store:
-            return save_run(name, store.run(run), self._places, force=False)[1]
+            try:
+                return save_run(name, store.run(run), self._places, force=False)[1]
+            except Taken as error:
+                raise UsageError(error.message, "choose another name") from None

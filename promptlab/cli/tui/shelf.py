@@ -3,22 +3,18 @@ in the cache."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlab.cli.tui.kept import Drafts
 from promptlab.errors import LabError, ProfileError, Sentence, UsageError
 from promptlab.places import Places
 from promptlab.profile.section import MORE, ORDER, Sections, join, place, section_of, split
-from promptlab.tui.shelf import FILE, Attached, Card, Draft, Look, Opened, Saved, Told
+from promptlab.tui.shelf import FILE, Attached, Card, Draft, Look, Opened, Renamed, Saved, Told, whole
 
 if TYPE_CHECKING:
     from promptlab.cli.planning import Asked
@@ -29,24 +25,26 @@ if TYPE_CHECKING:
 _MOST_TARGETS = 8
 _MOST_LINES = 2_000
 _LONGEST_LINE = 2_000  # characters
-_LARGEST = 4_000_000  # bytes of what is kept
 
 
 class Profiles:
     """The shelf (`tui.shelf.Shelf`) on the folders of the user, the project and the product."""
 
     def __init__(self, places: Places) -> None:
-        self._places = places
+        self._places, self._drafts = places, Drafts(places)
 
     def cards(self) -> list[Card]:
         from promptlab.cli.shelf import entries
+
+        def waits(file: Path) -> bool:
+            return self._drafts.place(file).exists()
 
         found = []
         for entry in entries(self._places):
             one = entry.profile
             fault = entry.fault.replace(str(entry.file), entry.file.name)
             told = (one.description, one.language, one.tags) if one else ("", "", ())
-            found.append(Card(entry.name, entry.own, str(entry.file), *told, fault, self._draft(entry.file).exists()))
+            found.append(Card(entry.name, entry.own, str(entry.file), *told, fault, waits(entry.file)))
         return sorted(found, key=lambda card: (not card.own, card.name))
 
     def look(self, name: str, words: str, prompt: str) -> Look:
@@ -73,7 +71,7 @@ class Profiles:
         base = file_text(file) if file else ""
         own = file is None or not is_shipped(file)
         old = _sections(base, file) if file else Sections()
-        waits = self._kept(file)
+        waits = self._drafts.get(file)
         if waits is not None:
             draft, since = waits
             return Opened(draft, own, self._inherited(draft.base, file), since, stale=draft.base != base)
@@ -81,7 +79,7 @@ class Profiles:
         return Opened(Draft(name, begun, name, base, old), own, self._inherited(base, file))
 
     def save(self, draft: Draft, *, unread: bool = False) -> Saved:
-        from promptlab.cli.keep import check_name, is_shipped, own_folder, put, renamed
+        from promptlab.cli.keep import Taken, check_name, is_shipped, own_folder, put, renamed
         from promptlab.cli.shelf import file_text
         from promptlab.places import shipped_profiles
         from promptlab.profile import listed
@@ -94,20 +92,24 @@ class Profiles:
         if over and source is not None:
             file = source.resolve()
             if file_text(file) != draft.base:
-                raise LabError(f"{name} was changed by somebody else meanwhile, and is as they left it",
+                raise LabError(Sentence("{name} was changed by somebody else meanwhile, and is as they left it",
+                                        name=name),
                                "save yours under another name, and compare the two")  # fmt: skip
         else:
             folder = own_folder(self._places)
             file = listed((folder,)).get(name, folder / f"{name}.yaml")
             nearer = listed(self._places.profiles).get(name)  # one of the project would hide it
             if file.exists() or file.is_symlink() or (nearer is not None and not is_shipped(nearer)):
-                raise UsageError(f"you have a profile '{name}' already", "choose another name for this one")
+                raise UsageError(Sentence("you have a profile '{name}' already", name=name), "choose another name")
             text = renamed(text, name)
         self._check(text, file, draft, unread=unread)
-        put(text, file, force=over)
+        try:
+            put(text, file, force=over)
+        except Taken as error:
+            raise UsageError(error.message, "choose another name") from None
         self.forget(draft)
         kept = file_text(file)
-        sections = _whole(kept) if draft.is_whole else split(kept, file)
+        sections = whole(kept) if draft.is_whole else split(kept, file)
         hides = not over and name in listed((shipped_profiles(),))
         return Saved(Draft(name, sections, name, kept, sections), str(file), hides)
 
@@ -136,81 +138,76 @@ class Profiles:
                     found.append(user)
         return found
 
-    def rename(self, name: str, new: str) -> tuple[str, list[str]]:
+    def rename(self, name: str, file: str, new: str) -> Renamed:
         from promptlab.cli import keep
         from promptlab.cli.shelf import file_text
         from promptlab.profile import listed
 
-        users = self.users(name)
-        new, old = keep.check_name(new), self._find(name)
-        waits, place, before = self._kept(old), self._draft(old), _read(old)
-        keep.rename(name, new, self._places)
+        old, users, new = self._still(name, file), self.users(name), keep.check_name(new)
+        goal = old.with_name(f"{new}.yaml")
+        waits, place, before = self._drafts.get(old), self._drafts.place(old), _read(old)
+        apart = self._put_apart(goal) if self._drafts.place(goal) != place else None
+        try:
+            keep.rename(str(old), new, self._places)
+        except LabError as error:
+            if apart is not None:
+                apart.unlink(missing_ok=True)
+            if isinstance(error, keep.Taken):
+                raise UsageError(error.message, "choose another name") from None
+            raise
+        if apart is not None:
+            self._drafts.drop(goal)
         if waits is not None:
-            draft, file = waits[0], old.with_name(f"{new}.yaml")
+            draft = waits[0]
             if draft.base == before:  # the name that the file itself may tell is another now
-                base = file_text(file)
-                draft = replace(draft, base=base, old=_whole(base) if draft.is_whole else split(base, file))
-            self._keep(replace(draft, origin=new, name=new if draft.name == name else draft.name), self._draft(file))
+                base = file_text(goal)
+                draft = replace(draft, base=base, old=whole(base) if draft.is_whole else split(base, goal))
+            self._drafts.put(replace(draft, origin=new, name=new if draft.name == name else draft.name), goal)
             with suppress(OSError):
-                if place != self._draft(file):
+                if place != self._drafts.place(goal):
                     place.unlink(missing_ok=True)
-        return new, [] if name in listed(self._places.profiles) else users
+        return Renamed(new, [] if name in listed(self._places.profiles) else users, str(apart or ""))
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, file: str) -> str:
         from promptlab.cli import keep
         from promptlab.profile import listed
 
-        waits = self._draft(self._find(name))
-        keep.remove(name, self._places, yes=True)
+        waits = self._drafts.place(old := self._still(name, file))
+        keep.remove(str(old), self._places, yes=True)
         with suppress(OSError):
             waits.unlink(missing_ok=True)
-        return name in listed(self._places.profiles)
+        return str(listed(self._places.profiles).get(name, ""))
+
+    def _still(self, name: str, file: str) -> Path:
+        """The file of a profile. Raises UsageError where that is another one than it was shown as."""
+        found = self._find(name)
+        if str(found) != file:
+            raise UsageError(Sentence("{name} is another file now: {file}", name=name, file=found),
+                             "nothing was changed")  # fmt: skip
+        return found
+
+    def _put_apart(self, file: Path) -> Path | None:
+        """A copy of what waits for a profile that is gone, where another one is to have its name; nothing where there
+        is a file, or nothing waits."""
+        from promptlab.profile.writing import write
+
+        if file.exists() or not self._drafts.place(file).exists():
+            return None
+        if (waits := self._drafts.get(file)) is None:
+            return self._drafts.copy_apart(file, None)
+        try:
+            text = _text(waits[0], file)
+        except UsageError:  # its sections can't be in one file as they are
+            text = write(dict(waits[0].sections.texts))
+        return self._drafts.copy_apart(file, text)
 
     # -- what is not saved ---------------------------------------------------------------------------------------------
 
     def keep(self, draft: Draft) -> None:
-        self._keep(draft, self._draft(self._origin(draft)))
-
-    def _keep(self, draft: Draft, file: Path) -> None:
-        record = {"origin": draft.origin, "name": draft.name, "base": draft.base, "texts": dict(draft.sections.texts),
-                  "schema": draft.sections.schema}  # fmt: skip
-        with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            number, new = tempfile.mkstemp(prefix=".draft-", dir=file.parent)  # for nobody else to read
-            try:
-                with os.fdopen(number, "w", encoding="utf-8", errors="surrogatepass") as out:
-                    json.dump(record, out, ensure_ascii=True)
-                Path(new).replace(file)
-            finally:
-                Path(new).unlink(missing_ok=True)
+        self._drafts.put(draft, self._origin(draft))
 
     def forget(self, draft: Draft) -> None:
-        with suppress(OSError):
-            self._draft(self._origin(draft)).unlink(missing_ok=True)
-
-    def _kept(self, source: Path | None) -> tuple[Draft, str] | None:
-        """A text that was not saved, and when it was kept; nothing where it can't be read."""
-        file = self._draft(source)
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, LabError):
-            if file.stat().st_size > _LARGEST:
-                return None
-            record = json.loads(file.read_bytes())
-            texts = {str(key): str(text) for key, text in record["texts"].items() if key in (*ORDER, FILE)}
-            base = str(record["base"])
-            old = _whole(base) if FILE in texts else split(base, source) if source is not None else Sections()
-            draft = Draft(str(record["name"]), Sections(texts, bool(record["schema"])),
-                          source.stem if source else "", base, old)  # fmt: skip
-            return draft, time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
-        return None
-
-    def _draft(self, source: Path | None) -> Path:
-        """Where the unsaved text of a profile is kept: one for each file, and one for a new profile."""
-        name = (
-            hashlib.sha256(str(source.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:20]
-            if source
-            else "new"
-        )
-        return self._places.cache / "drafts" / f"{name}.json"
+        self._drafts.drop(self._origin(draft))
 
     def _origin(self, draft: Draft) -> Path | None:
         with suppress(LabError):
@@ -277,8 +274,10 @@ class Profiles:
         for target in targets[:_MOST_TARGETS]:
             lines += self._gets(whole, target, asked, settings, prompt)
         if len(targets) > _MOST_TARGETS:
-            lines.append((f"… {len(targets) - _MOST_TARGETS} more: promptlab profiles show --for", "dim"))
-        shown = [(line[:_LONGEST_LINE], style) for line, style in lines[:_MOST_LINES]]
+            lines.append((Sentence("… {count} more: promptlab profiles show --for", count=len(targets) - _MOST_TARGETS),
+                          "dim"))  # fmt: skip
+        shown = [(line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE], style)
+                 for line, style in lines[:_MOST_LINES]]  # fmt: skip
         anywhere = asked is not None and asked.allow_files
         return Look(shown, list(map(_told, _once(findings))), list(_attached(whole, anywhere=anywhere)))
 
@@ -343,11 +342,7 @@ def _sections(text: str, file: Path) -> Sections:
     try:
         return split(text, file)
     except UsageError:
-        return _whole(text)
-
-
-def _whole(text: str) -> Sections:
-    return Sections({FILE: text.replace("\r\n", "\n")})
+        return whole(text)
 
 
 def _read(file: Path) -> str | None:
@@ -385,7 +380,8 @@ def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _fault(error: LabError) -> Sequence[tuple[str, str]]:
-    return [(f"✗ {error.message}", ""), *([(f"  → {error.hint}", "dim")] if error.hint else [])]
+    said = [(Sentence("✗ {message}", message=Sentence.whole(error.message)), "")]
+    return [*said, *([(Sentence("  → {hint}", hint=Sentence.whole(error.hint)), "dim")] if error.hint else [])]
 
 
 def _told(finding: Finding) -> Told:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FRESH = 60.0  # seconds for which a list is good enough
 _WAIT = 1.0  # seconds for servers: nobody is kept waiting, for it is done aside
+_UNEDITABLE = ("its {name} are an alias for something else", "its {name} are written in braces")
 Change = Callable[[str], str]
 Meaning = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -99,9 +100,12 @@ class Stocked:
         try:
             edit(self._places, change, meaning, "groups")
         except Uneditable as error:
-            raise LabError(f"{file} was not changed: {error}", "groups:  name: [target, target]") from None
+            why = Sentence.read(str(error), _UNEDITABLE) or Sentence.whole(str(error))
+            raise LabError(Sentence("{file} was not changed: {why}", file=file, why=why),
+                           "groups:  name: [target, target]") from None  # fmt: skip
         except (OSError, UnicodeDecodeError) as error:
-            raise LabError(f"{file} can't be changed: {error}", "it is as before") from None
+            raise LabError(Sentence("{file} can't be changed: {why}", file=file, why=error),
+                           "it is as before") from None  # fmt: skip
 
 
 def _source(chain: KeyChain, server: Server) -> str:
