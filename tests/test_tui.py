@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,8 +21,10 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import App
+from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 
 from promptlab.analysis import Reading, Sample
 from promptlab.cli.tui.kept import remembered
@@ -43,7 +49,9 @@ from promptlab.tui.composer import Words
 from promptlab.tui.lab import Advice, Preview, Turns
 from promptlab.tui.outlook import Outlook
 from promptlab.tui.picker import Compared, Help, Picker
+from promptlab.tui.quote import quoted
 from promptlab.tui.text import Say
+from promptlab.tui.wording import profile, put_profile
 from tests.command import PATIENCE, REPOSITORY, Lab, Servers
 from tests.replay import Replay
 from tests.terminal import Pty
@@ -189,6 +197,53 @@ def test_escape_stops_this_pane_and_again_all(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert runs(tmp_path)[0].states == ("cancelled", "cancelled")
+
+
+def test_escape_on_the_only_pane_that_runs_promises_no_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Replay(ANSWER) as one, Replay(ANSWERS, hold=True) as two:
+            named(tmp_path, one=one, two=two)
+            async with lab_at(tmp_path, "-m one/a -m two/b") as screen:
+                await screen.ask()
+                await screen.shows("1/2 done", "First words")
+                await screen.press("f8", "escape")
+                assert screen.notice == "all stopped; what had arrived is kept"
+                await screen.until(lambda: not screen.app.lab_screen.runs)
+
+    asyncio.run(main())
+    assert runs(tmp_path)[0].states == ("done", "cancelled")
+
+
+def test_escape_before_anything_is_sent_says_that_nothing_was() -> None:
+    class Waits:
+        cancelled = False
+
+        def take(self, most: int) -> Sequence[Any]:
+            return []
+
+        def now(self) -> float:
+            return 0.0
+
+        def cancel(self, cell: int | None = None) -> None:
+            self.cancelled = True
+
+        close = cancel
+
+    class Slow(Shelf):
+        session = Waits()
+
+        def send(self, words: str, prompt: str) -> Any:
+            return self.session
+
+    async def main() -> None:
+        app = LabApp(Slow(), Say("en"), "-m local")
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = Screen(app, pilot)
+            await screen.ask()
+            await screen.press("escape")
+            assert screen.notice == "stopped; nothing was sent" and Slow.session.cancelled
+
+    asyncio.run(main())
 
 
 def test_ctrl_c_cancels_first_and_says_so(tmp_path: Path) -> None:
@@ -508,7 +563,7 @@ class Shelf:
     def booth(self, run: int) -> Booth:
         raise NotImplementedError
 
-    def votes(self, run: int, cells: int) -> str:
+    def votes(self, run: int, cells: int, words: Callable[[str], str]) -> str:
         return ""
 
     def check(self, words: str, prompt: str) -> int:
@@ -641,6 +696,79 @@ def test_the_embedded_model(tmp_path: Path, weights: Path) -> None:
     assert runs(tmp_path)[0].states == ("done", "done")
 
 
+@pytest.mark.parametrize(("text", "word"), [
+    ("我的雪诗", "我的雪诗"), ("name=值，“x”", "name=值，“x”"), ("a/b.c:d@e%f+g", "a/b.c:d@e%f+g"), ("", "''"),
+    ("a b", "'a b'"), ("雪 诗", "'雪 诗'"), ("雪\u3000诗", "'雪\u3000诗'"), ("雪\u200b", "'雪\u200b'"),
+    ("雪;rm", "'雪;rm'"), ("~", "'~'"), ("雪*", "'雪*'"), ("it's", "'it'\"'\"'s'"),
+])  # fmt: skip
+def test_only_what_needs_quotes_has_them(text: str, word: str) -> None:
+    assert quoted(text) == word and shlex.split(word) == [text]
+    words = put_profile("-m local", text)
+    assert words == f"-m local -p {word}" and profile(words) == text
+
+
+def test_the_palette_speaks_chinese_and_finds_it() -> None:
+    async def palette(screen: Screen, placeholder: str) -> CommandPalette:
+        await screen.until(lambda: isinstance(screen.app.screen, CommandPalette) and screen.app.screen.query(Input))
+        over = screen.app.screen
+        assert isinstance(over, CommandPalette) and over.query_one(Input).placeholder == placeholder
+        return over
+
+    def listed(over: CommandPalette) -> list[str]:
+        return [str(option.prompt) for option in over.query_one(CommandList).options]
+
+    async def main() -> None:
+        app = LabApp(Shelf(), Say("zh"), "-m local")
+        async with app.run_test(size=(100, 40)) as pilot:
+            screen = Screen(app, pilot)
+            await pilot.press("ctrl+p")
+            over = await palette(screen, "查找命令…")
+            await screen.until(lambda: len(listed(over)) > 20)
+            whole = "\n".join(listed(over))
+            assert all(f"{word}\n" in whole for word in ("主题", "退出", "截图"))
+            assert not any(word in whole for word in ("Theme", "Quit", "Screenshot", "Change", "Save"))
+            await pilot.press(*"没这个")
+            await screen.until(lambda: listed(over) == ["没有匹配的"])
+            await pilot.press(*["backspace"] * 3, *"主题")
+            await screen.until(lambda: len(listed(over)) == 1 and "主题" in listed(over)[0])
+            await pilot.press("enter")
+            await screen.until(lambda: app.screen is not over)
+            themes = await palette(screen, "查找主题…")
+            await pilot.press(*"dracula")
+            await screen.until(lambda: listed(themes) == ["dracula"])
+            await pilot.press("enter")
+            await screen.until(lambda: app.theme == "dracula")
+
+    asyncio.run(main())
+
+
+def test_the_palette_is_textuals_own_in_english() -> None:
+    class Plain(App[None]):
+        pass
+
+    async def shown(app: App[None], count: int) -> tuple[str, list[str], str]:
+        async with app.run_test(size=(100, 40)) as pilot:
+            await pilot.press("ctrl+p")
+            while not (app.screen.query(CommandList) and app.screen.query_one(CommandList).option_count >= count):
+                await pilot.pause(0.01)
+            found = app.screen.query_one(CommandList)
+            texts = [str(one.prompt) for one in found.options]
+            first = [text for text in texts if text.startswith(("Quit\nQuit the app", "Sc", "Theme"))]
+            await pilot.press(*"zzzz")
+            while not any(one.disabled for one in found.options):
+                await pilot.pause(0.01)
+            row = next(text for y in range(5) if (text := found.render_line(y).text.strip()))
+            return app.screen.query_one(Input).placeholder, first, row
+
+    async def main() -> None:
+        placeholder, first, row = await shown(LabApp(Shelf(), Say("en"), "-m local"), 20)
+        theirs = await shown(Plain(), 4)
+        assert (placeholder, row) == (theirs[0], theirs[2]) == ("Search for commands…", "No matches found")
+        assert set(theirs[1]) <= set(first) and len(theirs[1]) == 3
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
 # On a real terminal --------------------------------------------------------------------------------------------------
 
 
@@ -707,6 +835,41 @@ def test_on_a_terminal_chinese_panes_stand_straight_and_it_is_left_as_it_was(
 
 def _cells(screen: Any, line: int, start: int, end: int) -> str:
     return "".join(screen.buffer[line][x].data for x in range(start, end))
+
+
+def test_on_a_terminal_alt_and_a_digit_choose_a_pane_and_a_pound_is_a_pound(
+    tmp_path: Path, serve: Servers, terminals: list[Terminal]
+) -> None:
+    server = serve(sse(*texts(["Snow."]), STOP))
+    terminal = Terminal(tmp_path, ["-m", "m", "-t", "0.2,0.7,1.3", "--base-url", f"{server.url}/v1"], 120, 26)
+    terminals.append(terminal)
+    terminal.shows("-m m -t")
+    terminal.type("hi\n")
+    terminal.shows("3/3 done")
+    terminal.type("\x1b3\x1b[21~")  # alt+3, and f10 maximises it
+    terminal.until(lambda: "temperature 1.3" in terminal.text and "temperature 0.2" not in terminal.text, "pane 3")
+    terminal.type("\x1b[21~\x1b2\x1b[21~")
+    terminal.until(lambda: "temperature 0.7" in terminal.text and "temperature 1.3" not in terminal.text, "pane 2")
+    terminal.type("£5 ™ º")
+    terminal.shows("£5 ™ º")
+    assert terminal.text.count("£") == 1
+    terminal.type("\x11")
+    assert terminal.end() == 0
+
+
+def test_on_a_terminal_a_prompt_is_wrapped_anew_as_it_is_resized(tmp_path: Path, terminals: list[Terminal]) -> None:
+    terminal = Terminal(tmp_path, ["-m", "local"], 100, 24)
+    terminals.append(terminal)
+    terminal.shows("-m local")
+    words = [f"word{number}" for number in range(20)]
+    terminal.type(" ".join(words))
+    terminal.shows(*words)
+    terminal.screen.resize(24, 80)
+    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    terminal.process.send_signal(signal.SIGWINCH)
+    terminal.until(lambda: "^q" in terminal.screen.display[-1] and set(words) <= set(terminal.text.split()), "wrapping")
+    terminal.type("\x11")
+    assert terminal.end() == 0
 
 
 def test_a_terminal_is_left_as_it_was_after_a_kill(tmp_path: Path, serve: Servers, terminals: list[Terminal]) -> None:

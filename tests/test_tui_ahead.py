@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Static
 
 from promptlab.errors import UsageError
@@ -21,7 +22,7 @@ from promptlab.tui.ahead import Ahead
 from promptlab.tui.app import LabApp
 from promptlab.tui.composer import Words
 from promptlab.tui.lab import Advice, Foreseen
-from promptlab.tui.picker import Requests
+from promptlab.tui.picker import Help, Requests
 from promptlab.tui.text import Say
 from tests.command import REPOSITORY
 from tests.replay import Replay
@@ -79,6 +80,72 @@ def test_wrong_words_clear_the_line_and_the_error_stands_there(tmp_path: Path) -
             words(screen, "-m openai/o3 -t 0.2")
             await screen.until(lambda: "fixed at 1" in ahead(screen).told)
             assert not ahead(screen).has_class("-error") and screen.notice == ""
+
+    asyncio.run(main())
+
+
+def test_a_key_that_is_not_set_is_told_before_the_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "WATSONX_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def main() -> None:
+        given = "-m openai/gpt-4o -m openai/o3 -m local"
+        async with lab_at(tmp_path, given, (160, 40)) as screen:
+            wanted = "no key for gpt-4o, o3: OPENAI_API_KEY is not set"
+            await screen.until(lambda: ahead(screen).told == wanted)  # without a prompt, too
+            screen.editor.text = "Snow?"
+            await screen.until(lambda: ahead(screen).told.startswith(f"{wanted} · panes: 3"))
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            screen.app.post_message(events.AppFocus())
+            await screen.until(lambda: ahead(screen).told.startswith("panes: 3"))
+            assert KEY not in ahead(screen).told
+
+    asyncio.run(main())
+
+
+def test_no_key_is_said_in_chinese_and_names_are_cleaned() -> None:
+    told = line(Advice([], lacks={"a/one": "A_KEY", "b/two\x1b": "A_KEY", "c/three": "C_KEY"}), Say("zh"))
+    assert told == "one，two␛ 没有密钥：A_KEY 未设置 · three 没有密钥：C_KEY 未设置"
+
+
+def test_the_line_is_true_again_after_config_has_changed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Replay(ANSWER) as server, lab_at(tmp_path, "-m fake/a", (120, 30)) as screen:
+            screen.editor.text = "Snow?"
+            await screen.until(lambda: "unknown endpoint 'fake'" in ahead(screen).told)
+            named(tmp_path, fake=server)
+            await screen.press("ctrl+j")  # without the focus ever having been elsewhere
+            await screen.shows("1/1 done")
+            await screen.until(lambda: ahead(screen).told.startswith("panes: 1"))
+            assert not ahead(screen).has_class("-error")
+            (tmp_path / "config.yaml").write_text("", "utf-8")
+            screen.app.post_message(events.AppFocus())
+            await screen.until(lambda: "unknown endpoint 'fake'" in ahead(screen).told)
+            named(tmp_path, fake=server)
+            await screen.press("f1")
+            await screen.until(lambda: isinstance(screen.app.screen, Help))
+            await screen.press("escape")
+            await screen.until(lambda: ahead(screen).told.startswith("panes: 1"))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_number_and_its_unit_stand_together(language: str) -> None:
+    class Dear(Shelf):
+        def advise(self, words: str, prompt: str) -> Advice:
+            return Advice([], Estimate((Share("a", 1, (330, 330), (0, 0), None, True, "history"),)))
+
+    async def main() -> None:
+        app = LabApp(Dear(), Say(language), "-m a")
+        async with app.run_test(size=(80, 24)) as pilot:
+            screen = Screen(app, pilot)
+            await screen.until(lambda: "330 tok" in ahead(screen).told)
+            for cells in range(20, 50):
+                await pilot.resize_terminal(cells, 24)
+                await pilot.pause()
+                shown = [ahead(screen).render_line(y).text for y in range(ahead(screen).size.height)]
+                assert any("330 tok" in row for row in shown), shown
 
     asyncio.run(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from contextlib import closing
@@ -15,6 +16,7 @@ from promptlab.cli.tui import under
 from promptlab.cli.tui.auditing import Stoppable
 from promptlab.cli.tui.under import Under
 from promptlab.errors import Sentence
+from promptlab.render.wrap import width
 from promptlab.store import Store
 from promptlab.tui.lab import Ended, News, Said
 from promptlab.tui.text import Say
@@ -58,7 +60,7 @@ def test_it_says_what_it_checks_and_a_key_ends_it_at_once(tmp_path: Path, model:
             await screen.press(key)
             await screen.until(lambda: not screen.app.lab_screen.runs, "the end")
             assert time.monotonic() - began < 20
-            assert screen.notice in (Say()("stopped_all"), Say()("interrupted")) and not screen.text.count("failed")
+            assert screen.notice == "the audit was stopped; nothing was sent" and not screen.text.count("failed")
             assert screen.app.lab_screen.board is None and screen.editor.text == "Snow?"  # nothing is lost
             asked = len(server.requests)
             server.answer = ignores
@@ -107,8 +109,42 @@ def test_it_is_told_in_both_languages_and_once_for_each_change(tmp_path: Path, m
     assert all(isinstance(text, Sentence) for text in checking)
     zh = [Say("zh").ours(text) for text in checking]
     assert all(text.startswith("正在检查 temperature 在 fast/a 是否起作用") for text in zh)
-    assert "temperature has no effect" in said[-1] and Say("zh").ours(said[-1]).startswith("fast/a：先测试")
+    offer = next(text for text in said if "first it is tested" in text)
+    assert Say("zh").ours(offer).startswith("fast/a：先测试 temperature")
+    # What stands there once it is over: the finding, in one row, and no offer.
+    assert re.fullmatch(r"fast/a: temperature has no effect \(p = [0-9.e-]+, n = \d+\)", said[-1])
+    assert re.fullmatch(r"fast/a：temperature 不起作用（p = [0-9.e-]+，n = \d+）", Say("zh").ours(said[-1]))
+    assert width(said[-1]) <= 2 * 78
     assert [one for one in news if isinstance(one, Ended)] == [Ended("done")] and kept(tmp_path) == ["temperature"]
+
+
+def test_why_nothing_could_be_seen_is_told_with_the_finding(tmp_path: Path, model: Start) -> None:
+    named(tmp_path, fast=model(lambda body: "word"))
+    news = taken(Under(places(tmp_path), WORDS, None, "Snow?", lambda: True))
+    said = [one.text for one in news if isinstance(one, Said)]
+    assert said[-1].startswith("fast/a: temperature: inconclusive (p = ")
+    assert said[-1].endswith("): both ends give the same answer nearly always")
+    assert Say("zh").ours(said[-1]).endswith("）：两端几乎总给出同一回答")
+
+
+def test_a_stopped_audit_says_so_above_the_panes_of_another_run(tmp_path: Path, model: Start) -> None:
+    server = model(ignores)
+
+    async def main() -> None:
+        async with lab_at(tmp_path, "-m fast/a", (80, 24), "zh") as screen:
+            named(tmp_path, fast=server)
+            await screen.ask("Snow?")
+            await screen.shows("1/1 完成")
+            await screen.until(lambda: not screen.app.lab_screen.runs, "the end")
+            server.answer = Stuck(3)
+            screen.app.lab_screen.words = WORDS
+            await screen.press("ctrl+j")
+            await screen.until(lambda: "第 3/24 次请求" in screen.notice, "checking")
+            await screen.press("escape")
+            await screen.until(lambda: not screen.app.lab_screen.runs, "the end")
+            assert screen.notice == "审计已停止，什么都没有发送"
+
+    asyncio.run(main())
 
 
 def test_what_takes_long_is_told_again(tmp_path: Path, model: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +177,8 @@ def test_a_run_that_is_cancelled_before_anything_is_checked_sends_nothing(tmp_pa
     session = Under(places(tmp_path), WORDS, None, "Snow?", lambda: True)
     session.cancel()
     news = taken(session)
-    assert news[-1] == Ended("cancelled") and not any(isinstance(one, Said) for one in news[1:])
+    told = [one.text for one in news if isinstance(one, Said) and "first it is tested" not in one.text]
+    assert news[-1] == Ended("cancelled") and told in ([], ["the audit was stopped; nothing was sent"])
     session.close()
     assert not server.requests and not runs(tmp_path)
 

@@ -113,7 +113,7 @@ def test_targets_profiles_and_variables_are_put_and_taken() -> None:
     )
     assert wording.put_targets("-t 1", ["local"]) == "-t 1 -m local" and wording.put_targets("-m a", []) == ""
     assert wording.profile(words) == "poem" and wording.put_profile(words, "essay").count("-p essay") == 1
-    assert wording.put_profile("-m a", "雪") == "-m a -p '雪'" and wording.put_profile("-p a -q", None) == "-q"
+    assert wording.put_profile("-m a", "雪") == "-m a -p 雪" and wording.put_profile("-p a -q", None) == "-q"
     assert wording.variables(words) == {"topic": "a b"}
     two = wording.put_variable(words, "notes", "one\ntwo 'three'")
     assert wording.variables(two) == {"topic": "a b", "notes": "one\ntwo 'three'"}

@@ -113,6 +113,21 @@ def test_a_line_tells_kind_thinking_context_price_key_and_what_is_loaded(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("cells", [80, 120])
+def test_the_key_that_the_foot_names_ticks_behind_letters_too(tmp_path: Path, language: str, cells: int) -> None:
+    async def main() -> None:
+        async with server() as here:
+            named(tmp_path, mine=here)
+            async with lab_at(tmp_path, "-m local", (cells, 30), language) as screen:
+                await opened(screen, "mine/plain-4b")
+                assert "tab " in told(screen, "box-foot")
+                await screen.press(*"plain", "tab")
+                assert of(screen, "mine/plain-4b").startswith("✓")
+
+    asyncio.run(main())
+
+
 def test_several_are_ticked_and_the_rest_of_the_words_stays(tmp_path: Path) -> None:
     async def main() -> None:
         async with server() as here:

@@ -25,6 +25,12 @@ from promptlab.request import Message, Request
 
 FORMATS = ("text", "json")
 Found = tuple[list[Audited], int]  # and how many could not be audited
+_SAID = {
+    "works": "{knob} works{number}",
+    "void": "{knob} has no effect{number}",
+    "refused": "{knob} is refused{number}",
+    "inconclusive": "{knob}: inconclusive{number}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +128,21 @@ def _keep(ready: Ready, one: Audited, progress: Progress) -> None:
         progress.warn(Sentence("the audit is not kept: {why}", why=error.message))
 
 
+def verdict(one: Audited) -> Sentence:
+    """The finding with its number, in one line."""
+    number = Sentence(" (p = {p}, n = {n})", p=f"{one.p:.2g}", n=one.n) if one.p is not None else ""
+    said = Sentence(_SAID[one.word], knob=one.parameter, number=number)
+    return Sentence("{target}: {what}", target=f"{one.endpoint}/{one.model}", what=said)
+
+
 def lines(one: Audited) -> list[str]:
     """An audit as people read it: the finding with its number, then what it rests on. Clean for a terminal."""
-    number = f" (p = {one.p:.2g}, n = {one.n})" if one.p is not None else ""
-    said = {
-        "works": f"{one.parameter} works",
-        "void": f"{one.parameter} has no effect",
-        "refused": f"{one.parameter} is refused",
-        "inconclusive": f"{one.parameter}: inconclusive",
-    }[one.word]
-    head = f"{one.endpoint}/{one.model}: {said}{number}"
     details = [part for part in one.text.split(". ") if part]
     if one.p is not None:
         wrong, missed = one.detail.get("false_alarm"), one.detail.get("missed")
         details.append(f"a dead knob is said to work in at most {wrong:.0%} of such tests, "
                        f"a live one to be dead in at most {missed:.0%} (by simulation)")  # fmt: skip
-    return [clean_line(head), *(f"  {clean_line(line)}" for line in details)]
+    return [clean_line(verdict(one)), *(f"  {clean_line(line)}" for line in details)]
 
 
 def _planned(targets: Sequence[Target], how: Auditing) -> list[str]:

@@ -50,12 +50,11 @@ class Auditor:
         if not untested or self.way.dry_run:
             return found
         for target, knobs in untested:
-            self._say(Sentence("{target}: first it is tested whether {knobs} does anything there: 24 to 72 calls of "
+            self._offer(Sentence("{target}: first it is tested whether {knobs} does anything there: 24 to 72 calls of "
                                "one token each; --no-audit leaves it out", target=target.text,
                                knobs=Sentence.joined(" and ", knobs)))  # fmt: skip
             for one in self._audit(target, knobs):
-                for line in lines(one):
-                    self._say(line.strip())
+                self._report(one)
         store = Store(self.places.database)
         try:
             return known(store, self.settings.knowledge, models)
@@ -65,6 +64,14 @@ class Auditor:
     def _audit(self, target: Target, knobs: tuple[str, ...]) -> list[auditing.Audited]:
         return run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
                           reach=self.reach, quiet=self.quiet)[0]  # fmt: skip
+
+    def _offer(self, text: str) -> None:
+        """What is going to be tested, and how not to."""
+        self._say(text)
+
+    def _report(self, one: auditing.Audited) -> None:
+        for line in lines(one):
+            self._say(line.strip())
 
     def _say(self, text: str) -> None:
         if not self.quiet:

@@ -16,13 +16,21 @@ _NAME = 40  # cells that a target's name may take
 
 
 def line(advice: Advice, say: Say) -> str:
-    """What is not simply honoured comes first: it is what a user would change."""
-    parts = [*fates(advice.cells, say)]
+    """What fails for want of a key comes first, then what is not simply honoured: it is what a user would change."""
+    parts = [*keyless(advice.lacks, say), *fates(advice.cells, say)]
     if advice.price is not None:
         parts.append(price(advice.price, say))
     if advice.lint:
         parts.append(clean_line(say.ours(advice.lint)))
     return SEPARATOR.join(parts)
+
+
+def keyless(lacks: Mapping[str, str], say: Say) -> Iterator[str]:
+    """The targets whose key is not set, by the variable that it would be in."""
+    names = short(set(lacks))
+    for variable in dict.fromkeys(lacks.values()):
+        those = say("comma").join(names[target] for target, lacked in lacks.items() if lacked == variable)
+        yield say("ahead_no_key", targets=those, name=clean_line(variable))
 
 
 def fates(cells: Sequence[Foreseen], say: Say) -> Iterator[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from rich.segment import Segment
 from textual.content import Content
+from textual.selection import Selection
+from textual.strip import Strip
 from textual.widgets import Static
 
 from promptlab.errors import LabError
@@ -14,6 +18,8 @@ from promptlab.tui.lab import Lab
 from promptlab.tui.text import Say
 
 PAUSE = 0.3  # seconds without a key, after which it is worth looking
+_GLUE = "\u2800"  # between a number and its unit: Textual breaks lines at each blank, a no-break space among them
+_UNIT = re.compile(r"(?<=\d) (?=tok)")
 
 
 class Ahead(Static):
@@ -34,6 +40,22 @@ class Ahead(Static):
             self._tell("", error=False)
         self._asked = words, prompt
         self._glance.expect()
+
+    def look_again(self) -> None:
+        """What it was found from may have changed; until that is known, it stands."""
+        if self._asked is not None:
+            self._glance.expect()
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        if _GLUE not in strip.text:
+            return strip
+        return Strip([Segment(text.replace(_GLUE, " "), style, control) for text, style, control in strip],
+                     strip.cell_length)  # fmt: skip
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        found = super().get_selection(selection)
+        return found and (found[0].replace(_GLUE, " "), found[1])
 
     def _sight(self) -> Callable[[], Callable[[], object]] | None:
         if self._asked is None:
@@ -60,4 +82,4 @@ class Ahead(Static):
         if line != self.told:
             self.told = line
             self.set_class(error, "-error")
-            self.update(Content(line))
+            self.update(Content(_UNIT.sub(_GLUE, line)))

@@ -7,16 +7,19 @@ import gc
 import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandList, CommandPalette
+from textual.content import Content
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import Theme, ThemeProvider
+from textual.widgets.option_list import Option
 
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor
-from promptlab.tui.key import translate
+from promptlab.tui.key import read_alt_digits, translate
 from promptlab.tui.lab import Lab
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
@@ -25,6 +28,29 @@ _COMMANDS = ("send", "go_on", "go_on_one", "again", "vote", "find", "compare", "
              "words", "preview", "layout", "zoom", "thinking", "thinking_all", "mark", "copy", "copy_thinking",
              "copy_code", "copy_request", "together", "retry", "other_target", "pager", "edit", "best",
              "measures")  # fmt: skip
+
+
+# What Textual's own commands are called in the tables.
+_SYSTEM = {"Theme": "palette_theme", "Quit": "palette_quit", "Screenshot": "palette_screenshot"}
+
+
+class Palette(CommandPalette):
+    """The palette in the user's language."""
+
+    def __init__(self, say: Say, placeholder: str, **more: Any) -> None:
+        super().__init__(placeholder=placeholder, **more)
+        self._say = say
+
+    def _start_no_matches_countdown(self, search_value: str) -> None:
+        """Textual has no other place for this text than the timer's own function."""
+        self._stop_no_matches_countdown()
+        self._no_matches_timer = self.set_timer(self._NO_MATCHES_COUNTDOWN, lambda: self._show_none(search_value))
+
+    def _show_none(self, search_value: str) -> None:
+        if search_value:
+            none = Content(self._say("palette_none"))
+            self.query_one(CommandList).add_option(Option(none, id=self._NO_MATCHES, disabled=True))
+        self._list_visible = bool(search_value)
 
 
 class LabApp(App[None]):
@@ -48,6 +74,7 @@ class LabApp(App[None]):
         self._lab, self._say, self._wanted_theme, self._keys = lab, say, theme, dict(keymap or {})
         self.lab_screen = LabScreen(lab, say, words, enter_sends=enter_sends)
         translate(self, say)
+        read_alt_digits()
 
     def get_default_screen(self) -> Screen[None]:
         return self.lab_screen
@@ -66,10 +93,24 @@ class LabApp(App[None]):
     def _keep_theme(self, theme: Theme) -> None:
         self.run_worker(lambda: self._lab.keep_theme(theme.name), thread=True, exit_on_error=False)
 
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(self._say, self._say("palette_search"), id="--command-palette"))
+
+    def search_themes(self) -> None:
+        self.push_screen(Palette(self._say, self._say("palette_themes"), providers=[ThemeProvider]))
+
+    def on_app_focus(self) -> None:
+        """Whoever comes back may have changed config.yaml or set a key."""
+        self.lab_screen.look_again()
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for command in super().get_system_commands(screen):
-            if command.title not in ("Maximize", "Minimize", "Keys"):
-                yield command
+            if command.title in ("Maximize", "Minimize", "Keys"):
+                continue
+            if key := _SYSTEM.get(command.title):
+                command = command._replace(title=self._say(key), help=self._say(f"{key}_does"))
+            yield command
         if screen is self.lab_screen:
             for name in _COMMANDS:
                 key, do = f"k_{name}", getattr(self.lab_screen, f"action_{name}")

@@ -41,6 +41,11 @@ class Editor(TextArea):
     def get_line(self, line_index: int) -> Text:
         return Text(_signs(self.document.get_line(line_index)), end="", no_wrap=True)
 
+    def on_resize(self) -> None:
+        """It may have been painted as it was wrapped before, and where it has as many rows as then nothing paints it
+        anew."""
+        self.refresh()
+
     def clear(self) -> EditResult:
         """Empty it, as a step of its own: ctrl+z has all of the text again."""
         self.history.checkpoint()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 from textual import events
 from textual.binding import Binding
@@ -14,6 +16,16 @@ from promptlab.tui.text import Say
 
 _SHOWN = {"right_square_bracket": "]", "left_square_bracket": "[", "question_mark": "?", "escape": "esc",
           "slash": "/", "asterisk": "*"}  # fmt: skip
+
+
+def read_alt_digits() -> None:
+    """Have alt and a digit read as that. A terminal sends ESC and the digit, which Textual takes for the character that
+    one terminal on macOS has there (£ for 3); a character that is typed arrives as itself, and stays."""
+    from textual import _ansi_sequences  # its table, which the parser looks into, is all that there is to change
+
+    table = cast(dict[str, object], _ansi_sequences.ANSI_SEQUENCES_KEYS)
+    for digit in range(10):
+        table[f"\x1b{digit}"] = (SimpleNamespace(value=f"alt+{digit}"),)
 
 
 def translate(node: DOMNode, say: Say) -> None:

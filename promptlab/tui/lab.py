@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -91,11 +91,13 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is known before anything is sent. Without a prompt there is neither a price nor a lint."""
+    """What is known before anything is sent. Without a prompt there is neither a price nor a lint. `lacks` has, by its
+    target, each key's variable that is not set."""
 
     cells: Sequence[Foreseen]
     price: Estimate | None = None
     lint: str | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,8 @@ class Lab(Protocol):
     def booth(self, run: int) -> Booth:
         """A blind vote on a run of the history; to be closed, and used in the thread that asked for it."""
 
-    def votes(self, run: int, cells: int) -> str:
-        """What the votes on a run show, in so many columns; empty without votes."""
+    def votes(self, run: int, cells: int, words: Callable[[str], str]) -> str:
+        """What the votes on a run show, in so many columns, in the language of `words`; empty without votes."""
 
     def read(self, plan: Plan, ended: Turns, costing: Costing, known: dict[int, Sample]) -> Reading:
         """What these cells of a sweep show, which have ended; `known` keeps what was worked out of each of them."""

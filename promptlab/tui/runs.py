@@ -195,10 +195,17 @@ class RunsScreen(PanesScreen):
         """This pane, and once it has stopped, all."""
         board = self.board
         if self.runs and board is not None and not board.current.said.ending and self._stop_pane(board):
-            several = len(board.panes) > 1
-            self.tell(self.say("stopped", pane=board.focus + 1) if several else self.say("stopped_all"))
+            others = self._others_run(board)
+            self.tell(self.say("stopped", pane=board.focus + 1) if others else self.say("stopped_all"))
         elif self.runs:
-            self._stop_all("stopped_all")
+            begun = any(flight.has_begun for flight in self._flights if flight.streams)
+            self._stop_all("stopped_all" if begun else "stopped_unsent")
+
+    def _others_run(self, board: Board) -> bool:
+        """Whether anything is still to come besides the pane in focus."""
+        panes = (pane for number, pane in enumerate(board.panes) if number != board.focus)
+        elsewhere = (flight.streams for flight in self._flights if flight.board is not board)
+        return any(elsewhere) or any(not pane.said.ending for pane in panes)
 
     def action_stop_one(self) -> None:
         if self.board is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static, TextArea
@@ -12,9 +12,10 @@ from textual.widgets import Input, Static, TextArea
 from promptlab.tui.ahead import Ahead
 from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor, Words
+from promptlab.tui.flight import Flight
 from promptlab.tui.foot import Foot
 from promptlab.tui.key import translate
-from promptlab.tui.lab import Lab
+from promptlab.tui.lab import Began, Lab
 from promptlab.tui.runs import RunsScreen
 from promptlab.tui.text import Say
 
@@ -137,6 +138,16 @@ class LabScreen(RunsScreen):
     @on(TextArea.Changed, "#editor")
     def look_ahead(self) -> None:
         self.query_one(Ahead).expect(self.words, self.editor.text)
+
+    @on(events.ScreenResume)
+    def look_again(self) -> None:
+        """What was found before a page was open, a run began or somebody was elsewhere may be true no more."""
+        for line in self.query(Ahead):
+            line.look_again()
+
+    def _begin(self, began: Began, flight: Flight) -> None:
+        super()._begin(began, flight)
+        self.look_again()
 
     # -- what has a module of its own, imported as it is called for ---------------------------------------------------
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from promptlab.errors import UsageError
 from promptlab.params import PARAMETERS
+from promptlab.tui.quote import quoted
 
 MODEL, PROFILE, VARIABLE, OPTION, AXIS = "--model", "--profile", "--var", "--option", "--axis"
 _BLANK = " \t\r\n"
@@ -147,7 +147,7 @@ def variables(words: str) -> dict[str, str]:
 def parameter(words: str, name: str) -> str:
     """What is asked of a decoding parameter, as it is written; several texts as words; empty where nothing is."""
     found = [_given(one) for one in options(words) if _is_of(one, name)]
-    return shlex.join(found) if PARAMETERS[name].kind == "texts" else next(iter(found), "")
+    return " ".join(map(quoted, found)) if PARAMETERS[name].kind == "texts" else next(iter(found), "")
 
 
 def _is_of(option: Option, name: str) -> bool:
@@ -179,7 +179,7 @@ def put_targets(words: str, wanted: Sequence[str]) -> str:
             gone.append(option)
     words = _replace(words, [(option, None) for option in gone])
     standing = [option for option in options(words) if option.flag == MODEL]
-    return _insert(words, [f"-m {shlex.quote(target)}" for target in left], standing[-1].end if standing else None)
+    return _insert(words, [f"-m {quoted(target)}" for target in left], standing[-1].end if standing else None)
 
 
 def put_profile(words: str, name: str | None) -> str:
@@ -219,9 +219,9 @@ def asking(words: str) -> str:
     kept = []
     for one in options(words):
         if one.flag == AXIS and (one.value or "").partition("=")[0].strip() in PARAMETERS:
-            kept.append(f"{OPTION} {shlex.quote(one.value or '')}")
+            kept.append(f"{OPTION} {quoted(one.value or '')}")
         elif one.flag in names or one.flag in _ASKING:
-            kept.append(one.flag if one.value is None else f"{one.flag} {shlex.quote(one.value)}")
+            kept.append(one.flag if one.value is None else f"{one.flag} {quoted(one.value)}")
     return " ".join(kept)
 
 
@@ -233,7 +233,7 @@ def _put(
     changed = [(one, worded(one, text)) for one, text in zip(old, said, strict=False)]
     words = _replace(words, [*changed, *((one, None) for one in old[len(said) :])])
     standing = [one for one in options(words) if is_its(one)]
-    new = [f"{flag} {shlex.quote(text)}" for text in said[len(old) :]]
+    new = [f"{flag} {quoted(text)}" for text in said[len(old) :]]
     return _insert(words, new, standing[-1].end if standing else None)
 
 
@@ -244,7 +244,7 @@ def _replace(words: str, changes: Sequence[tuple[Option, str | None]]) -> str:
         if value is not None:
             if value == option.value:
                 continue
-            text = option.written + shlex.quote(value)
+            text = option.written + quoted(value)
         elif not option.beside:
             behind = len(words[end:]) - len(words[end:].lstrip(_BLANK))
             if end + behind < len(words):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from promptlab.cli.tui.own import own
 from promptlab.cli.tui.rooms import Rooms
 from promptlab.errors import UsageError
 from promptlab.places import places as user_places
+from promptlab.tui.quote import quoted
 from promptlab.tui.text import Say, language
 
 
@@ -27,7 +27,7 @@ def tui(words: Sequence[str] = ()) -> int:
 
     places = user_places()
     mine = own(places, binding_ids)
-    first = shlex.join(words) or remembered(places) or "-m local"
+    first = " ".join(map(quoted, words)) or remembered(places) or "-m local"
     app = LabApp(Rooms(places), Say(mine.language or language()), first, enter_sends=mine.enter == "send",
                  theme=remembered(places, "theme") or mine.theme or "", themes=mine.made(),
                  keymap=mine.keys)  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from promptlab.cli.audit import Auditing, Progress, run_audits
+from promptlab.cli.audit import Auditing, Progress, run_audits, verdict
 from promptlab.cli.auditor import Auditor
 from promptlab.cli.planning import Asked, Reach
 from promptlab.cli.ready import Way
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
+
+# Why nothing could be seen, by how an audit's text begins.
+_WHY = {
+    "both ends": "both ends give the same answer nearly always",
+    "it may": "it may do a little",
+    "too few": "too few answers came",
+    "it always": "it always thinks, and each answer would cost a whole thought",
+}
 
 
 class Stoppable:
@@ -79,25 +87,39 @@ class Checking(Progress):
 
 @dataclass(slots=True)
 class Telling(Auditor):
-    """An auditor that is quiet on the terminal. `tell` is given what it says, `at` what it is at."""
+    """An auditor that is quiet on the terminal. `tell` is given what it says, `at` what it is at, and `offer` what it
+    is going to test, which is of no use to anybody once it has."""
 
     tell: Tell = print
     at: Tell = print
+    offer: Tell = print
     carry_out: Stoppable = field(default_factory=Stoppable)
 
     @classmethod
     def for_sweep(
         cls, asked: Asked, sweep: Sweep, wanted: bool | None, way: Way, limits: Limits, places: Places,
-        settings: Settings, tell: Tell, at: Tell,
+        settings: Settings, tell: Tell, at: Tell, offer: Tell,
     ) -> Self:  # fmt: skip
         capped = sweep.max_cost is not None or sweep.max_tokens_total is not None
         reach = Reach(asked.base_url, asked.key_env, asked.plain_http)
-        return cls(reach, wanted, way, limits, places, settings, capped, quiet=True, tell=tell, at=at)
+        return cls(reach, wanted, way, limits, places, settings, capped, quiet=True, tell=tell, at=at,
+                   offer=offer)  # fmt: skip
 
     def _audit(self, target: Target, knobs: tuple[str, ...]) -> list[Audited]:
         return run_audits([target], Auditing(knobs), self.way, self.limits, self.places, self.settings,
                           reach=self.reach, progress=Checking(self.tell, self.at), carry_out=self.carry_out,
                           quiet=True)[0]  # fmt: skip
+
+    def _offer(self, text: str) -> None:
+        self.offer(text)
+
+    def _report(self, one: Audited) -> None:
+        """The finding alone: the screen has a row for it."""
+        found = verdict(one)
+        for said in _WHY if one.word == "inconclusive" else ():
+            if one.text.startswith(said):
+                found = Sentence("{verdict}: {why}", verdict=found, why=Sentence(_WHY[said]))
+        self.tell(found)
 
     def _say(self, text: str) -> None:
         self.tell(text)

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from promptlab.cli.tui.kept import remember
-from promptlab.errors import UsageError
+from promptlab.errors import Sentence, UsageError
 from promptlab.places import Places
 from promptlab.tui.lab import Advice, Foreseen, Preview
 
@@ -40,6 +40,15 @@ def _foreseen(cell: Cell, ready: Ready) -> Foreseen:
     leaves out of its own accord is told by the preview."""
     found = ready.wire(cell) or ready.registry.judge(ready.endpoints[cell.endpoint])(cell.request)
     return Foreseen(cell.target, cell.request.parameters, found.sent, found.verdicts)
+
+
+def _lacking(ready: Ready) -> Iterator[tuple[str, str]]:
+    """Targets whose key is not set or can't be one, and its variable."""
+    from promptlab.providers.registry import Keyless
+
+    for cell in ready.plan.cells:
+        if isinstance(ready.providers[cell.index], Keyless):
+            yield cell.target, ready.endpoints[cell.endpoint].keys[0]
 
 
 class Rooms:
@@ -130,7 +139,8 @@ class Rooms:
         try:
             return read_samples(plan, samples, Wanted())
         except ValueError as error:
-            raise UsageError(f"this run can't be measured: {error}", "promptlab show has what it says") from None
+            raise UsageError(Sentence("this run can't be measured: {why}", why=error),
+                             "promptlab show has what it says") from None  # fmt: skip
 
     def best(self, run: int) -> int | None:
         from promptlab.cli.tui.best import best_of
@@ -155,11 +165,11 @@ class Rooms:
 
         return past(self._places, run, Rules(), SystemRandom())
 
-    def votes(self, run: int, cells: int) -> str:
+    def votes(self, run: int, cells: int, words: Callable[[str], str]) -> str:
         from promptlab.render.preference import text
 
-        ballots = self._in_store(lambda store: store.votes(run))
-        return str(text(ballots, cells)) if ballots else ""
+        ballots = self._in_store(lambda store: [one for one in store.votes(run) if one.compares])
+        return str(text(ballots, cells, words=words)) if ballots else ""
 
     def check(self, words: str, prompt: str) -> int:
         from promptlab import config
@@ -176,10 +186,11 @@ class Rooms:
             if not any(endpoint.litellm for endpoint in ready.endpoints.values()):
                 ready.look_ahead(quiet=True)
             cells = [_foreseen(cell, ready) for cell in ready.plan.cells if not (cell.repeat or cell.row)]
+            lacks = dict(_lacking(ready))
             if not prompt.strip() and asked.profile is None:
-                return Advice(cells)
+                return Advice(cells, lacks=lacks)
             found = linted(asked, ready.plan, self._places, settings)
-            return Advice(cells, forecast(ready), first(found))
+            return Advice(cells, forecast(ready), first(found), lacks)
 
     def preview(self, words: str, prompt: str) -> list[Preview]:
         from promptlab.cli.requests import request_text
@@ -188,9 +199,11 @@ class Rooms:
             ready.look_ahead(quiet=True)
             left, found = _SHOWN, []
             for request in ready.planned():
-                text = request_text(request)
-                cut = f"\n… {len(text) - left:,} characters more: promptlab ask --dry-run" if len(text) > left else ""
-                found.append(Preview(request.target, text[:left] + cut))
+                text = shown = request_text(request)
+                if len(text) > left:
+                    shown = Sentence("{start}\n… {count} characters more: promptlab ask --dry-run", start=text[:left],
+                                     count=f"{len(text) - left:,}")  # fmt: skip
+                found.append(Preview(request.target, shown))
                 left = max(0, left - len(text))
             return found
 

@@ -104,7 +104,7 @@ class Under:
         try:
             state = self._sent()
         except asyncio.CancelledError:  # as it checked what there is to be sent
-            pass
+            self._news.append(Said(Sentence("the audit was stopped; nothing was sent")))
         except LabError as error:
             failure = error
         except Exception as error:  # a bug, and the screen has to live on to say so
@@ -145,13 +145,13 @@ class Under:
             return None
         from promptlab.cli.tui.auditing import Telling
 
-        wanted = spoken.carrying.audit
+        wanted, news = spoken.carrying.audit, self._news
         if not spoken.way.save:  # an audit is of use by being kept
             if wanted:
                 raise UsageError("--audit keeps what it finds", "leave out --no-save")
             wanted = False
         return Telling.for_sweep(spoken.asked, spoken.sweep, wanted, spoken.way, spoken.limits, self._places, settings,
-                                 self._tell_audit, self._tell_check)  # fmt: skip
+                                 self._tell_audit, self._tell_check, lambda text: news.append(Said(text)))  # fmt: skip
 
     def _tell_audit(self, text: str) -> None:
         self._audited.append(text)

@@ -36,9 +36,9 @@ EN: dict[str, str] = {
     "models_few_favourites": "★",
     "models_more": "… {count} more: type a few letters",
     "models_ticked": "ticked: {count}",
-    "models_foot": "enter uses them · space ticks · ^f favourite · ^x none · ^g keep as group · ^r look again"
+    "models_foot": "enter uses them · tab ticks · ^f favourite · ^x none · ^g keep as group · ^r look again"
     " · f1 keys · esc",
-    "models_foot_short": "enter uses · space ticks · ^f ★ · ^x none · f1 keys · esc",
+    "models_foot_short": "enter uses · tab ticks · ^f ★ · ^x none · f1 keys · esc",
     "models_foot_one": "enter takes it · ^f favourite · ^r look again · f1 keys · esc",
     "models_favoured": "a favourite now: {target}",
     "models_not_favoured": "no favourite any more: {target}",
@@ -116,8 +116,8 @@ ZH: dict[str, str] = {
     "models_few_favourites": "★",
     "models_more": "… 还有 {count} 个：输入几个字母",
     "models_ticked": "已选：{count}",
-    "models_foot": "回车使用 · 空格勾选 · ^f 收藏 · ^x 全不选 · ^g 存为组 · ^r 重新查找 · f1 按键 · esc 返回",
-    "models_foot_short": "回车使用 · 空格勾选 · ^f ★ · ^x 全不选 · f1 按键 · esc",
+    "models_foot": "回车使用 · tab 勾选 · ^f 收藏 · ^x 全不选 · ^g 存为组 · ^r 重新查找 · f1 按键 · esc 返回",
+    "models_foot_short": "回车使用 · tab 勾选 · ^f ★ · ^x 全不选 · f1 按键 · esc",
     "models_foot_one": "回车选用 · ^f 收藏 · ^r 重新查找 · f1 按键 · esc 返回",
     "models_favoured": "已收藏：{target}",
     "models_not_favoured": "已取消收藏：{target}",
