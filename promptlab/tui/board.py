@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -281,7 +281,7 @@ class Board:
         for number, pane in enumerate(self.panes):
             pane.place(*rooms[number % len(rooms)])  # a row's number is one of the width in which it will be shown
         order = [*range(self.focus, len(self.panes)), *range(self.focus)]
-        found = ((number, *hit) for number in order for hit in _found(self.panes[number], letters))
+        found = ((number, *hit) for number in order for hit in self.panes[number].find(letters))
         return list(islice(found, most))
 
     # -- what is painted -------------------------------------------------------------------------------------------
@@ -381,21 +381,6 @@ class Board:
                 rows.append((Span(pad(f"     {pane.facts(now, rect.width - 6)}", rect.width), "strip-facts"),))
         blank = (Span(" " * rect.width, "strip"),)
         return [*rows, *[blank] * (rect.height - len(rows))]
-
-
-def _found(pane: Pane, letters: str) -> Iterator[tuple[str, int, str]]:
-    """Where the letters stand in a pane. One that sleeps does so again afterwards: a thousand panes are not kept awake
-    by what is in all of them."""
-    if not pane.may_have(letters):
-        return
-    woken = isinstance(pane, Sleeper) and not pane.awake and not pane.is_ready
-    if isinstance(pane, Sleeper) and woken:
-        pane.wake()
-    try:
-        yield from pane.seek(letters)
-    finally:
-        if isinstance(pane, Sleeper) and woken:
-            pane.doze()
 
 
 def board_of(

@@ -237,11 +237,8 @@ class Pane(View):
     # -- finding ---------------------------------------------------------------------------------------------------
 
     def find(self, letters: str) -> Iterator[tuple[Part, int, str]]:
-        """Where the letters stand, whatever their case: part, the row of it where they begin, the text there."""
-        yield from self.seek(letters)
-
-    def seek(self, letters: str) -> Iterator[tuple[Part, int, str]]:
-        """As `find`; what has ended is made ready once, and `is_ready` then, though its rows are let go of."""
+        """Where the letters stand, whatever their case: part, the row of it where they begin, the text there. What has
+        ended is made ready for it once."""
         if self._sought is None or not self.is_ready:
             rows = (self._answer[number] for number in range(len(self._answer)))
             self._sought = self._state, (Sought(rows), Sought(self._thoughts()))

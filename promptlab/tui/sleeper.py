@@ -58,14 +58,16 @@ class Sleeper(Pane):
     def find(self, letters: str) -> Iterator[tuple[Part, int, str]]:
         """Where it sleeps, it does so again afterwards: a thousand panes are not kept awake by what is in all of
         them."""
-        wanted, slept = letters.casefold(), not self.awake
-        if self.awake or wanted in self.said.answer.casefold() or wanted in self.said.thinking.casefold():
+        if not self.may_have(letters):
+            return
+        woken = not self.awake and not self.is_ready
+        if woken:
             self.wake()
-            try:
-                yield from super().find(letters)
-            finally:
-                if slept:
-                    self.doze()
+        try:
+            yield from super().find(letters)
+        finally:
+            if woken:
+                self.doze()
 
     def reveal(self, part: str, number: int) -> None:
         self.wake()
