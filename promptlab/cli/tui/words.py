@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from promptlab.sweep import Sweep
 
 MOST = 1000  # panes
+_reading = threading.Lock()  # Typer sets a variable of the environment while it reads: of two at once, one fails
 SWEEP = "sweep"
 # What belongs to the command alone, and what to do instead.
 _SHELL = {
@@ -117,7 +119,8 @@ def _read(command: Callable[..., int], said: Sequence[str], name: str) -> None:
                          context_settings={"help_option_names": []})  # fmt: skip
     reader.command()(spread(command))
     try:
-        reader(args=list(said), standalone_mode=False, prog_name="words")
+        with _reading:
+            reader(args=list(said), standalone_mode=False, prog_name="words")
     except typer.TyperException as error:
         raise UsageError(refusal(error), Sentence("the words are those of promptlab {name}: promptlab {name} --help",
                                                   name=name)) from None  # fmt: skip
