@@ -281,6 +281,18 @@ def test_lint_follows_the_typing_and_leads_to_its_section(tmp_path: Path) -> Non
     assert (tmp_path / "profiles/mine.yaml").read_text("utf-8") == MINE
 
 
+class Shelved(Rooms):
+    """Rooms with a shelf of another kind."""
+
+    def __init__(self, home: Path, kind: type[Profiles]) -> None:
+        super().__init__(places(home))
+        self._kind = kind
+
+    @property
+    def shelf(self) -> Profiles:
+        return self._kind(self._places)
+
+
 def test_keys_are_answered_while_it_looks_and_the_last_text_is_looked_at(tmp_path: Path) -> None:
     kept(tmp_path)
     go, judged = threading.Event(), list[str]()
@@ -291,13 +303,8 @@ def test_keys_are_answered_while_it_looks_and_the_last_text_is_looked_at(tmp_pat
             assert go.wait(60)
             return super().judge(draft, words, prompt)
 
-    class SlowRooms(Rooms):
-        @property
-        def shelf(self) -> Slow:
-            return Slow(places(tmp_path))
-
     async def main() -> None:
-        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        app = LabApp(Shelved(tmp_path, Slow), Say("en"), "-m local")
         async with app.run_test(size=(100, 30)) as pilot:
             screen = Shown(app, pilot)
             await screen.browse("mine")
@@ -329,13 +336,8 @@ def test_leaving_while_it_reads_harms_nothing(tmp_path: Path) -> None:
             ended.append("open")
             raise ZeroDivisionError
 
-    class SlowRooms(Rooms):
-        @property
-        def shelf(self) -> Slow:
-            return Slow(places(tmp_path))
-
     async def main() -> None:
-        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        app = LabApp(Shelved(tmp_path, Slow), Say("en"), "-m local")
         async with app.run_test(size=(100, 30)) as pilot:
             screen = Shown(app, pilot)
             await screen.press("ctrl+l", "ctrl+n", "escape")
@@ -908,13 +910,8 @@ def test_a_key_that_comes_twice_asks_once(tmp_path: Path, key: str, kind: type[Q
             assert go.wait(60)
             return super().open(name, prompt)
 
-    class SlowRooms(Rooms):
-        @property
-        def shelf(self) -> Slow:
-            return Slow(places(tmp_path))
-
     async def main() -> None:
-        app = LabApp(SlowRooms(places(tmp_path)), Say("en"), "-m local")
+        app = LabApp(Shelved(tmp_path, Slow), Say("en"), "-m local")
         async with app.run_test(size=(100, 30)) as pilot:
             screen = Shown(app, pilot)
             await screen.browse("mine")
