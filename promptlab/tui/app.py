@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette
 from textual.content import Content
@@ -21,6 +18,7 @@ from promptlab.tui.canvas import Canvas
 from promptlab.tui.composer import Editor
 from promptlab.tui.key import read_alt_digits, translate
 from promptlab.tui.lab import Lab
+from promptlab.tui.own_app import OwnApp
 from promptlab.tui.screen import LabScreen
 from promptlab.tui.text import Say
 
@@ -53,12 +51,9 @@ class Palette(CommandPalette):
         self._list_visible = bool(search_value)
 
 
-class LabApp(App[None]):
-    """`words` are what stands in the field of targets at first; `keymap` gives keys by the ids of bindings."""
+class LabApp(OwnApp):
+    """`words` are what stands in the field of targets at first."""
 
-    CSS_PATH = "lab.tcss"
-    TITLE = "promptlab"
-    ESCAPE_TO_MINIMIZE = False
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012  of pages that have none of their own
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "k_quit", id="app.quit", priority=True, show=True),
@@ -68,10 +63,8 @@ class LabApp(App[None]):
         self, lab: Lab, say: Say, words: str = "", *, enter_sends: bool = False, theme: str = "",
         themes: Iterable[Theme] = (), keymap: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__()
-        for one in themes:
-            self.register_theme(one)
-        self._lab, self._say, self._wanted_theme, self._keys = lab, say, theme, dict(keymap or {})
+        super().__init__(theme=theme, themes=themes, keymap=keymap)
+        self._lab, self._say = lab, say
         self.lab_screen = LabScreen(lab, say, words, enter_sends=enter_sends)
         translate(self, say)
         read_alt_digits()
@@ -80,14 +73,8 @@ class LabApp(App[None]):
         return self.lab_screen
 
     def on_mount(self) -> None:
-        if self._wanted_theme in self.available_themes:
-            self.theme = self._wanted_theme
-        if self._keys:
-            self.set_keymap(self._keys)
+        self.dress()
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        for name in ("SIGTERM", "SIGHUP"):
-            with suppress(NotImplementedError, AttributeError, ValueError, RuntimeError):
-                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self.exit)
         self.call_after_refresh(_settle)
 
     def _keep_theme(self, theme: Theme) -> None:
